@@ -1,0 +1,47 @@
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/common.smk"
+
+
+check_config()
+
+
+wildcard_constraints:
+    labels="original|corrected",
+    seed=r"\d+",
+    slot=r"\d+",
+    split="train|val|test",
+    block=r"\d+",
+    i=r"\d+",
+    j=r"\d+",
+
+
+include: "rules/dataset.smk"
+include: "rules/model.smk"
+include: "rules/influence.smk"
+include: "rules/diagnosis.smk"
+include: "rules/figures.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    """Everything for the original labels and every seed."""
+    default_target: True
+    input:
+        run_results("original"),
+
+
+onsuccess:
+    print(summary("original"))

@@ -1,0 +1,78 @@
+rule write_digits:
+    """Write the built-in digits as image files."""
+    input:
+        code=library("write_digits.py"),
+    output:
+        folder=directory("results/digits"),
+    log:
+        "results/logs/dataset/write_digits.log",
+    conda:
+        "../envs/tables.yaml"
+    script:
+        "../workflow_scripts/write_digits.py"
+
+
+rule ingest:
+    """List and decode the images of the data set."""
+    input:
+        source=dataset_source,
+        code=library("ingest.py"),
+    output:
+        images="results/dataset/images.parquet",
+        pixels="results/dataset/pixels.npy",
+        rejected="results/dataset/rejected.csv",
+    log:
+        "results/logs/dataset/ingest.log",
+    conda:
+        "../envs/tables.yaml"
+    threads: 4
+    params:
+        source=config["dataset"]["source"],
+        path=config["dataset"]["path"],
+        root=dataset_root(),
+        label_column=config["dataset"]["label_column"],
+        stored_size=config["dataset"]["stored_size"],
+        max_rejected=config["dataset"]["max_rejected"],
+        listing=listing_fingerprint,
+    script:
+        "../workflow_scripts/ingest.py"
+
+
+rule manifest:
+    """Split the data set and plant label noise."""
+    input:
+        images="results/dataset/images.parquet",
+        code=library("manifest.py"),
+    output:
+        manifest="results/dataset/manifest.parquet",
+        classes="results/dataset/classes.json",
+        conflicts="results/dataset/conflicts.csv",
+    log:
+        "results/logs/dataset/manifest.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        class_names=config["dataset"]["class_names"],
+        test=config["dataset"]["test"],
+        val=config["dataset"]["val"],
+        split_seed=config["dataset"]["split_seed"],
+        planted_noise=planted_noise(),
+        truth_known=config["dataset"]["source"] == "digits",
+    script:
+        "../workflow_scripts/manifest.py"
+
+
+rule label_set:
+    """Write the data set's own labels as the label set 'original'."""
+    input:
+        manifest="results/dataset/manifest.parquet",
+        classes="results/dataset/classes.json",
+        code=library("label_set.py"),
+    output:
+        labels="results/labels/original.parquet",
+    log:
+        "results/logs/dataset/label_set.log",
+    conda:
+        "../envs/tables.yaml"
+    script:
+        "../workflow_scripts/label_set.py"

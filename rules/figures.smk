@@ -1,0 +1,131 @@
+rule plot_learning_curves:
+    """Draw loss, accuracy and learning rates over the epochs."""
+    input:
+        training="results/{labels}/seed{seed}/training.parquet",
+        code=library("plot_learning_curves.py"),
+    output:
+        figure=report(
+            "results/{labels}/seed{seed}/figures/learning_curves.png",
+            caption="../report/learning_curves.rst",
+            category="Training",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "learning curves",
+            },
+        ),
+    log:
+        "results/logs/{labels}/seed{seed}/plot_learning_curves.log",
+    conda:
+        "../envs/tables.yaml"
+    script:
+        "../workflow_scripts/plot_learning_curves.py"
+
+
+rule plot_confusion:
+    """Draw which classes the test images are mistaken for."""
+    input:
+        evaluation="results/{labels}/seed{seed}/evaluation.json",
+        code=library("plot_confusion.py"),
+    output:
+        figure=report(
+            "results/{labels}/seed{seed}/figures/confusion_matrix.png",
+            caption="../report/confusion_matrix.rst",
+            category="Mispredictions",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "confusion matrix",
+            },
+        ),
+    log:
+        "results/logs/{labels}/seed{seed}/plot_confusion.log",
+    conda:
+        "../envs/tables.yaml"
+    script:
+        "../workflow_scripts/plot_confusion.py"
+
+
+rule plot_mispredictions:
+    """Draw the most confident mistakes on the test split."""
+    input:
+        mispredictions="results/{labels}/seed{seed}/mispredictions.parquet",
+        pixels="results/dataset/pixels.npy",
+        code=library("plot_mispredictions.py"),
+    output:
+        figure=report(
+            "results/{labels}/seed{seed}/figures/mispredictions_grid.png",
+            caption="../report/mispredictions_grid.rst",
+            category="Mispredictions",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "most confident mistakes",
+            },
+        ),
+    log:
+        "results/logs/{labels}/seed{seed}/plot_mispredictions.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        images=config["figures"]["grid_images"],
+    script:
+        "../workflow_scripts/plot_mispredictions.py"
+
+
+rule plot_mistakes:
+    """Draw test mistakes beside the training images that influenced them most."""
+    input:
+        mispredictions="results/{labels}/seed{seed}/mispredictions.parquet",
+        topk="results/{labels}/seed{seed}/influence/topk.parquet",
+        manifest="results/dataset/manifest.parquet",
+        pixels="results/dataset/pixels.npy",
+        code=library("plot_mistakes.py"),
+    output:
+        figure=report(
+            "results/{labels}/seed{seed}/figures/mistakes_explained.png",
+            caption="../report/mistakes_explained.rst",
+            category="Influence",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "mistakes explained",
+            },
+        ),
+    log:
+        "results/logs/{labels}/seed{seed}/plot_mistakes.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        rows=config["figures"]["mistakes"],
+        per_row=config["figures"]["per_mistake"],
+    script:
+        "../workflow_scripts/plot_mistakes.py"
+
+
+rule plot_recall:
+    """Draw how fast wrong training labels are found by their loss."""
+    input:
+        predictions="results/{labels}/seed{seed}/predictions.parquet",
+        manifest="results/dataset/manifest.parquet",
+        labels="results/labels/{labels}.parquet",
+        code=library("plot_recall.py"),
+    output:
+        figure=report(
+            "results/{labels}/seed{seed}/figures/label_error_recall.png",
+            caption="../report/label_error_recall.rst",
+            category="Label errors",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "wrong labels found",
+            },
+        ),
+    log:
+        "results/logs/{labels}/seed{seed}/plot_recall.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        planted=planted_noise(),
+    script:
+        "../workflow_scripts/plot_recall.py"

@@ -1,0 +1,109 @@
+rule gradients:
+    """Gradient factors of the final layer for one block of samples at one checkpoint."""
+    input:
+        checkpoint="results/{labels}/seed{seed}/checkpoints/{slot}.safetensors",
+        manifest="results/dataset/manifest.parquet",
+        pixels="results/dataset/pixels.npy",
+        labels="results/labels/{labels}.parquet",
+        code=library("gradients.py"),
+    output:
+        shard="results/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.safetensors",
+    log:
+        "results/logs/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.log",
+    benchmark:
+        "results/benchmarks/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        gpu=gpu,
+        device=config["compute"]["device"],
+        batch_size=config["compute"]["batch_size"],
+    params:
+        blocks=lambda wildcards: config["influence"]["shards"][wildcards.split],
+    script:
+        "../workflow_scripts/gradients.py"
+
+
+rule self_influence:
+    """Influence of each training image on itself."""
+    input:
+        shards=shards("train"),
+        code=library("self_influence.py"),
+    output:
+        table="results/{labels}/seed{seed}/influence/self.parquet",
+    log:
+        "results/logs/{labels}/seed{seed}/self_influence.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        shards=config["influence"]["shards"]["train"],
+    script:
+        "../workflow_scripts/self_influence.py"
+
+
+rule tile:
+    """Exact top-k of a block of test images against a block of training images."""
+    input:
+        test=overlapping_shards("test", "i"),
+        train=overlapping_shards("train", "j"),
+        code=library("tile.py"),
+    output:
+        tile="results/{labels}/seed{seed}/influence/tiles/test{i}-train{j}.parquet",
+    log:
+        "results/logs/{labels}/seed{seed}/tiles/test{i}-train{j}.log",
+    benchmark:
+        "results/benchmarks/{labels}/seed{seed}/tiles/test{i}-train{j}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        gpu=gpu,
+        device=config["compute"]["device"],
+    params:
+        slots=config["influence"]["checkpoints"],
+        test_tiles=config["influence"]["tiles"]["test"],
+        train_tiles=config["influence"]["tiles"]["train"],
+        top_k=config["influence"]["top_k"],
+    script:
+        "../workflow_scripts/tile.py"
+
+
+rule merge:
+    """Merge the tiles of one block of test images."""
+    input:
+        tiles=expand(
+            "results/{{labels}}/seed{{seed}}/influence/tiles/test{{i}}-train{j}.parquet",
+            j=range(config["influence"]["tiles"]["train"]),
+        ),
+        code=library("merge.py"),
+    output:
+        merged=temp("results/{labels}/seed{seed}/influence/merged/test{i}.parquet"),
+    log:
+        "results/logs/{labels}/seed{seed}/merge/test{i}.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        top_k=config["influence"]["top_k"],
+    script:
+        "../workflow_scripts/merge.py"
+
+
+rule topk:
+    """Join the blocks into one table, two arrays and a CSV."""
+    input:
+        merged=expand(
+            "results/{{labels}}/seed{{seed}}/influence/merged/test{i}.parquet",
+            i=range(config["influence"]["tiles"]["test"]),
+        ),
+        manifest="results/dataset/manifest.parquet",
+        code=library("topk.py"),
+    output:
+        topk="results/{labels}/seed{seed}/influence/topk.parquet",
+        scores="results/{labels}/seed{seed}/influence/influence_scores.npy",
+        indices="results/{labels}/seed{seed}/influence/influence_indices.npy",
+        csv="results/{labels}/seed{seed}/influence/influence_scores.csv",
+    log:
+        "results/logs/{labels}/seed{seed}/topk.log",
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/topk.py"

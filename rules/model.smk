@@ -1,0 +1,103 @@
+rule weights:
+    """Fetch or read pretrained weights and check that they fit the model."""
+    input:
+        code=library("weights.py"),
+    output:
+        weights="results/weights/backbone.safetensors",
+    log:
+        "results/logs/weights.log",
+    retries: 3
+    conda:
+        "../envs/torch.yaml"
+    params:
+        weights=config["model"]["weights"],
+        architecture=config["model"]["architecture"],
+        stem=config["model"]["stem"],
+    script:
+        "../workflow_scripts/weights.py"
+
+
+rule train:
+    """Fine-tune in two stages; keep the best weights and fill the TracIn slots."""
+    input:
+        manifest="results/dataset/manifest.parquet",
+        classes="results/dataset/classes.json",
+        pixels="results/dataset/pixels.npy",
+        labels="results/labels/{labels}.parquet",
+        weights=pretrained,
+        code=library("train.py"),
+    output:
+        best="results/{labels}/seed{seed}/best.safetensors",
+        table="results/{labels}/seed{seed}/training.parquet",
+        slots=expand(
+            "results/{{labels}}/seed{{seed}}/checkpoints/{slot}.safetensors",
+            slot=range(config["influence"]["checkpoints"]),
+        ),
+    log:
+        "results/logs/{labels}/seed{seed}/train.log",
+    benchmark:
+        "results/benchmarks/{labels}/seed{seed}/train.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 8
+    resources:
+        gpu=gpu,
+        device=config["compute"]["device"],
+        batch_size=config["compute"]["batch_size"],
+        workers=config["compute"]["workers"],
+    params:
+        seed=lambda wildcards: int(wildcards.seed),
+        architecture={
+            "name": config["model"]["architecture"],
+            "hidden": tuple(config["model"]["hidden"]),
+            "stem": config["model"]["stem"],
+        },
+        class_weights=config["train"]["class_weights"],
+        label_smoothing=config["train"]["label_smoothing"],
+        augmentation=config["train"]["augmentation"],
+        recipe={name: config["train"][name] for name in RECIPE},
+    script:
+        "../workflow_scripts/train.py"
+
+
+rule predict:
+    """Classify every image with the best weights."""
+    input:
+        best="results/{labels}/seed{seed}/best.safetensors",
+        manifest="results/dataset/manifest.parquet",
+        pixels="results/dataset/pixels.npy",
+        labels="results/labels/{labels}.parquet",
+        code=library("predict.py"),
+    output:
+        table="results/{labels}/seed{seed}/predictions.parquet",
+    log:
+        "results/logs/{labels}/seed{seed}/predict.log",
+    benchmark:
+        "results/benchmarks/{labels}/seed{seed}/predict.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        gpu=gpu,
+        device=config["compute"]["device"],
+        batch_size=config["compute"]["batch_size"],
+    script:
+        "../workflow_scripts/predict.py"
+
+
+rule evaluate:
+    """Accuracy, loss, per-class report and confusion matrix of the untouched test split."""
+    input:
+        predictions="results/{labels}/seed{seed}/predictions.parquet",
+        classes="results/dataset/classes.json",
+        code=library("evaluate.py"),
+    output:
+        evaluation="results/{labels}/seed{seed}/evaluation.json",
+    log:
+        "results/logs/{labels}/seed{seed}/evaluate.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        planted=planted_noise(),
+    script:
+        "../workflow_scripts/evaluate.py"

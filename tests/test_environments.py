@@ -1,0 +1,49 @@
+"""The conda environments must hold the versions that the lock holds."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
+PYPI_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+
+
+def locked_versions() -> dict[str, str]:
+    versions = {}
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, version = line.split("==")
+            versions[name.lower()] = version
+    return versions
+
+
+def test_there_are_environments() -> None:
+    assert {path.stem for path in ENVIRONMENTS} >= {"torch", "tables"}
+
+
+@pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.stem)
+def test_environment_matches_lock(path: Path) -> None:
+    locked = locked_versions()
+    dependencies = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+    pinned: dict[str, str] = dict(
+        item.split("==") for item in dependencies if not item.startswith("python=")
+    )
+    assert pinned
+    assert pinned == {name: locked.get(PYPI_NAMES.get(name, name)) for name in pinned}
+
+
+def test_lock_has_no_local_versions() -> None:
+    assert not [version for version in locked_versions().values() if "+" in version]
+
+
+@pytest.mark.parametrize("name", ["LICENSE", "CITATION.cff"])
+def test_file_exists(name: str) -> None:
+    assert (ROOT / name).is_file()
+
+
+def test_citation_names_the_paper() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["references"][0]["year"] == 2020

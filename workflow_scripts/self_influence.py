@@ -1,0 +1,11 @@
+"""Influence of each training image on itself."""
+
+from tracin.files import write_parquet
+from tracin.gradients import by_slot
+from tracin.influence import self_influence
+from tracin.runtime import start_log
+
+start_log(snakemake.log[0])
+shards, size = list(snakemake.input.shards), snakemake.params.shards
+groups = [shards[i : i + size] for i in range(0, len(shards), size)]
+write_parquet(self_influence(by_slot(groups)), snakemake.output.table)

@@ -1,0 +1,22 @@
+"""Top-k of one block of test images against one block of training images."""
+
+from tracin.files import write_parquet
+from tracin.gradients import by_slot
+from tracin.influence import tile_scores, topk_table
+from tracin.runtime import pick_device, start_log
+
+start_log(snakemake.log[0])
+device = pick_device(snakemake.resources.device, snakemake.threads)
+params = snakemake.params
+
+
+def slots(shards: list[str], block: int, blocks: int):
+    """Shards come slot by slot, the same number for each."""
+    size = len(shards) // params.slots
+    groups = [shards[i * size : (i + 1) * size] for i in range(params.slots)]
+    return by_slot(groups, block, blocks)
+
+
+test = slots(list(snakemake.input.test), int(snakemake.wildcards.i), params.test_tiles)
+train = slots(list(snakemake.input.train), int(snakemake.wildcards.j), params.train_tiles)
+write_parquet(topk_table(*tile_scores(test, train, device), params.top_k), snakemake.output.tile)

@@ -1,0 +1,82 @@
+"""Weights on disk: safetensors with enough metadata to rebuild the network and its loss."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tracin.files import atomic_path
+from tracin.loss import Loss
+from tracin.model import Architecture, build_model
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint says of itself."""
+
+    architecture: Architecture
+    loss: Loss
+    input_size: int
+    epoch: int
+    learning_rate_head: float
+    learning_rate_backbone: float
+    train_loss: float
+    weights_sha256: str = ""
+
+
+def weights_hash(state: dict[str, Tensor]) -> str:
+    """SHA-256 over names and bytes of all tensors, in name order."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode())
+        digest.update(state[name].cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: Path | str) -> None:
+    """Write the weights of `model` and `checkpoint` as metadata, atomically."""
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    facts = asdict(checkpoint) | {"weights_sha256": weights_hash(state)}
+    metadata = {key: json.dumps(value) for key, value in facts.items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata=metadata)
+
+
+def read_metadata(path: Path | str) -> Checkpoint:
+    """The metadata of a checkpoint.
+
+    Raises:
+        ValueError: the file is not a checkpoint of this workflow.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    try:
+        facts = {key: json.loads(value) for key, value in metadata.items()}
+        architecture = facts.pop("architecture")
+        loss = facts.pop("loss")
+        architecture["hidden"] = tuple(architecture["hidden"])
+        loss["class_weights"] = tuple(loss["class_weights"])
+        return Checkpoint(architecture=Architecture(**architecture), loss=Loss(**loss), **facts)
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not a checkpoint of this workflow: {error}.") from error
+
+
+def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
+    """The network of a checkpoint, in eval mode on the CPU, and its metadata.
+
+    Raises:
+        ValueError: the weights are not those that the metadata's hash was taken of.
+    """
+    checkpoint = read_metadata(path)
+    state = load_file(path)
+    if weights_hash(state) != checkpoint.weights_sha256:
+        raise ValueError(f"{path} is damaged: its weights do not match their hash. Delete it.")
+    model = build_model(checkpoint.architecture)
+    model.load_state_dict(state)
+    return model.eval(), checkpoint

@@ -1,0 +1,65 @@
+"""The confusion matrix."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tracin.figures.style import sentence, short, styled
+
+MOST_CLASSES_WITH_COUNTS = 20
+NAME_LENGTH = 26
+
+
+@styled
+def confusion_figure(matrix: np.ndarray, classes: list[str]) -> Figure:
+    """Draw counts [C, C], rows being given labels and columns predictions.
+
+    The colour is the share of the row, so classes of any size compare; the
+    counts are written in the cells for up to 20 classes.
+    """
+    counts = np.asarray(matrix, dtype=float)
+    if counts.sum() == 0:
+        return sentence("No image was evaluated, so there is no confusion matrix.")
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
+    cell = float(np.clip(9 / len(classes), 0.24, 0.8))
+    names = [short(name, NAME_LENGTH) for name in classes]
+    margin = 0.075 * max(len(name) for name in names)
+    side = max(cell * len(classes), 1.8)
+    figure = Figure(
+        figsize=(max(side + margin + 1.6, 4.6), side + margin + 1.3),
+        layout="constrained",
+    )
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
+    bar.set_label("share of the row")
+    _name_axes(axes, names, side / len(names))
+    figure.suptitle("Confusion matrix of the test images:\noff the diagonal are mistakes")
+    if len(classes) <= MOST_CLASSES_WITH_COUNTS:
+        _write_counts(axes, counts, shares)
+    return figure
+
+
+def _name_axes(axes: Axes, names: list[str], cell: float) -> None:
+    size = 8 if cell > 0.3 else 7
+    upright = max(len(name) for name in names) * 0.08 > cell
+    positions = range(len(names))
+    axes.set_xticks(positions, names, rotation=90 if upright else 0, fontsize=size)
+    axes.set_yticks(positions, names, fontsize=size)
+    axes.set(xlabel="predicted", ylabel="given label")
+    axes.grid(visible=False)
+    axes.tick_params(length=2)
+
+
+def _write_counts(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+    for (row, column), count in np.ndenumerate(counts):
+        axes.text(
+            column,
+            row,
+            f"{count:.0f}",
+            ha="center",
+            va="center",
+            fontsize=8 if len(counts) <= 12 else 7,
+            color="black" if shares[row, column] > 0.5 else "white",
+        )

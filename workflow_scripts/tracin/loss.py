@@ -1,0 +1,61 @@
+"""The training loss per sample, and its gradient with respect to the logits in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Weighted cross-entropy with label smoothing, as `torch.nn.CrossEntropyLoss` defines it.
+
+    The batch loss is the plain mean of the per-sample losses, so a class weight keeps its effect
+    at any batch size (torch's weighted mean divides it away at batch size 1).
+    """
+
+    class_weights: tuple[float, ...]
+    label_smoothing: float = 0.0
+
+    def _weights(self, logits: Tensor) -> Tensor:
+        return torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
+
+    def per_sample(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Loss of each sample, [n], from logits [n, classes] and labels [n]."""
+        return functional.cross_entropy(
+            logits,
+            labels,
+            weight=self._weights(logits),
+            label_smoothing=self.label_smoothing,
+            reduction="none",
+        )
+
+    def errors(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """d loss / d logits, [n, classes].
+
+        With targets q_c = (1 - s) w_y [c = y] + (s / C) w_c the loss is -sum_c q_c log p_c, whose
+        gradient is p sum_c q_c - q (differentiate the log-softmax).
+        """
+        weights = self._weights(logits)
+        targets = (self.label_smoothing / logits.shape[1]) * weights.repeat(len(logits), 1)
+        own = (1.0 - self.label_smoothing) * weights[labels]
+        targets[torch.arange(len(labels), device=labels.device), labels] += own
+        return logits.softmax(dim=1) * targets.sum(dim=1, keepdim=True) - targets
+
+
+def balanced_class_weights(labels: Tensor, classes: int) -> tuple[float, ...]:
+    """n / (classes x count) per class: rare classes count more and the mean over samples is 1.
+
+    Raises:
+        ValueError: a class has no training sample.
+    """
+    counts = torch.bincount(labels, minlength=classes)
+    if (counts == 0).any():
+        empty = [int(c) for c in torch.nonzero(counts == 0).flatten()]
+        raise ValueError(
+            f"classes {empty} have no training image: add images, or remove the class."
+        )
+    return tuple((len(labels) / (classes * counts)).tolist())

@@ -1,0 +1,98 @@
+"""ResNets of torchvision with a head of linear layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tracin.vision import models
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What it takes to build a network again: kept in every checkpoint's metadata."""
+
+    name: str
+    classes: int
+    hidden: tuple[int, ...] = ()
+    stem: str = "standard"
+
+
+def build_model(architecture: Architecture) -> nn.Module:
+    """The network with random weights; `fc` is the head, a linear layer or a stack ending in one.
+
+    Raises:
+        ValueError: torchvision has no ResNet of this name, or the stem is unknown.
+    """
+    known = [name for name in models.list_models(module=models) if "resne" in name]
+    if architecture.name not in known:
+        raise ValueError(
+            f"model.architecture {architecture.name!r} is no torchvision ResNet; "
+            f"known: {', '.join(known)}."
+        )
+    if architecture.stem not in ("standard", "small"):
+        raise ValueError(f"model.stem {architecture.stem!r}: choose standard or small.")
+    model: nn.Module = models.get_model(architecture.name, weights=None)
+    if architecture.stem == "small":
+        # A 7x7 stride-2 convolution and a pool would leave 32-pixel images one pixel at the end.
+        model.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=1, bias=False)
+        model.maxpool = nn.Identity()
+    inputs = final_linear(model).in_features
+    model.fc = build_head(inputs, architecture.hidden, architecture.classes)
+    return model
+
+
+def build_head(inputs: int, hidden: tuple[int, ...], classes: int) -> nn.Module:
+    """A linear layer, or linear layers with LeakyReLU between them (published: 512, 256)."""
+    if not hidden:
+        return nn.Linear(inputs, classes)
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(inputs, width), nn.LeakyReLU()]
+        inputs = width
+    return nn.Sequential(*layers, nn.Linear(inputs, classes))
+
+
+def final_linear(model: nn.Module) -> nn.Linear:
+    """The layer whose gradient TracIn uses."""
+    head = model.fc
+    layer = head[-1] if isinstance(head, nn.Sequential) else head
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
+def backbone_state(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of everything but the head."""
+    return {k: v for k, v in model.state_dict().items() if not k.startswith("fc.")}
+
+
+def load_backbone(model: nn.Module, state: Mapping[str, Tensor], source: Path | str) -> None:
+    """Copy the backbone's tensors from `state` into `model`; a head in `state` is left out.
+
+    Raises:
+        ValueError: keys are missing or unknown, or shapes differ; all are named.
+    """
+    own = backbone_state(model)
+    given = {k: v for k, v in state.items() if not k.startswith("fc.")}
+    problems = [f"missing {k}" for k in own if k not in given]
+    problems += [f"unknown {k}" for k in given if k not in own]
+    problems += [
+        f"{k} is {list(given[k].shape)}, not {list(own[k].shape)}"
+        for k in own
+        if k in given and given[k].shape != own[k].shape
+    ]
+    problems += [f"{k} holds NaN or infinity" for k, v in given.items() if not _finite(v)]
+    if problems:
+        raise ValueError(
+            f"weights {source} do not fit the model ({len(problems)} problems): "
+            f"{'; '.join(problems[:5])}. Check model.architecture and model.stem."
+        )
+    model.load_state_dict(given, strict=False)
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor).all())

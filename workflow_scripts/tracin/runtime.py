@@ -1,0 +1,36 @@
+"""What every job does first: send its output to its log, and pick threads and device."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def start_log(path: str | Path) -> None:
+    """Send standard output and standard error of this process, bars and tracebacks, to `path`."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout = sys.stderr = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+
+
+def pick_device(name: str, threads: int) -> torch.device:
+    """Set torch's threads and return the device that `name` (auto, cpu, cuda, mps) stands for.
+
+    Raises:
+        ValueError: the device was asked for by name and torch can't reach it.
+    """
+    import torch
+
+    torch.set_num_threads(max(1, threads))
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    reachable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if not reachable.get(name, False):
+        raise ValueError(
+            f"compute.device is {name!r}, but torch {torch.__version__} finds no such device here: "
+            "set it to auto or cpu, or install a torch build for this machine."
+        )
+    return torch.device(name)

@@ -1,0 +1,48 @@
+"""Which samples a stage works on, in which order, and cut into which blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sample ids [n], ascending, and their class indices [n] under one label set."""
+
+    ids: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def slice(self, rows: slice) -> Samples:
+        """Some of the rows."""
+        return Samples(self.ids[rows], self.labels[rows])
+
+
+def read_samples(manifest: Path | str, labels: Path | str, split: str | None) -> Samples:
+    """The kept samples of a split (None: all samples), in order of their ids.
+
+    Raises:
+        ValueError: the two files are not about the same samples, or the split is empty.
+    """
+    facts = pd.read_parquet(manifest, columns=["sample_id", "split"])
+    label_set = pd.read_parquet(labels)
+    if not np.array_equal(facts["sample_id"], label_set["sample_id"]):
+        raise ValueError(f"{labels} and {manifest} list different samples: rerun the workflow.")
+    chosen = np.ones(len(facts), dtype=bool)
+    if split is not None:
+        chosen = ((facts["split"] == split) & label_set["keep"]).to_numpy()
+    if not chosen.any():
+        raise ValueError(f"{manifest} has no image in the {split} split: raise its share.")
+    ids = facts["sample_id"].to_numpy()[chosen]
+    return Samples(ids, label_set["label_index"].to_numpy()[chosen].astype(np.int64))
+
+
+def block_rows(size: int, block: int, blocks: int) -> slice:
+    """Rows of block `block` of `blocks` nearly equal ones among `size` rows."""
+    return slice(size * block // blocks, size * (block + 1) // blocks)

@@ -1,0 +1,43 @@
+"""Two-stage training of one run."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from tracin.images import Augmentation, open_pixels
+from tracin.loss import Loss, balanced_class_weights
+from tracin.model import Architecture, build_model, load_backbone
+from tracin.runtime import pick_device, start_log
+from tracin.samples import read_samples
+from tracin.training import Recipe, Run, train
+
+start_log(snakemake.log[0])
+device = pick_device(snakemake.resources.device, snakemake.threads)
+given, params = snakemake.input, snakemake.params
+classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
+samples = {s: read_samples(given.manifest, given.labels, s) for s in ("train", "val")}
+torch.manual_seed(params.seed)
+architecture = Architecture(classes=len(classes), **params.architecture)
+model = build_model(architecture)
+for path in given.weights:
+    load_backbone(model, load_file(path), path)
+labels = torch.from_numpy(samples["train"].labels)
+balanced = params.class_weights == "balanced"
+weights = balanced_class_weights(labels, len(classes)) if balanced else (1.0,) * len(classes)
+run = Run(
+    model=model,
+    architecture=architecture,
+    loss=Loss(weights, params.label_smoothing),
+    recipe=Recipe(**params.recipe, augmentation=Augmentation(**params.augmentation)),
+    pixels=open_pixels(given.pixels),
+    train=samples["train"],
+    val=samples["val"],
+    device=device,
+    seed=params.seed,
+    folder=Path(snakemake.output.best).parent,
+    batch_size=snakemake.resources.batch_size,
+    workers=snakemake.resources.workers,
+)
+output = snakemake.output
+train(run, Path(output.best), [Path(s) for s in output.slots], Path(output.table))
