@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pandas as pd
+
 from tracin.files import write_parquet
 from tracin.runtime import start_log
 

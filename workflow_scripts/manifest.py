@@ -1,6 +1,7 @@
 """Split the data set and plant label noise."""
 
 import pandas as pd
+
 from tracin.files import write_csv, write_json, write_parquet
 from tracin.runtime import start_log
 from tracin.splitting import build_manifest

@@ -1,6 +1,7 @@
 """Merge the tiles of one block of test images."""
 
 import pandas as pd
+
 from tracin.files import write_parquet
 from tracin.influence import merge_topk
 from tracin.runtime import start_log

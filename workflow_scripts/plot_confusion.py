@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+
 from tracin.figures.confusion import confusion_figure
 from tracin.figures.style import save
 from tracin.runtime import start_log

@@ -1,6 +1,7 @@
 """Draw the learning curves."""
 
 import pandas as pd
+
 from tracin.figures.learning import learning_curves
 from tracin.figures.style import save
 from tracin.runtime import start_log

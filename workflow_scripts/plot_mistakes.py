@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from tracin.figures.mistakes import explained_mistakes
 from tracin.figures.style import save
 from tracin.runtime import start_log

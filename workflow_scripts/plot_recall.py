@@ -1,6 +1,7 @@
 """Draw how fast wrong training labels are found by their loss."""
 
 import pandas as pd
+
 from tracin.figures.recall import errors_by_loss, recall_figure
 from tracin.figures.style import save, sentence
 from tracin.runtime import start_log

@@ -1,6 +1,7 @@
 """Predictions of the best weights for every image."""
 
 import pandas as pd
+
 from tracin.checkpoints import load_checkpoint
 from tracin.files import write_parquet
 from tracin.images import open_pixels

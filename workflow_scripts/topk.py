@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from tracin.files import atomic_path, write_csv, write_parquet
 from tracin.influence import as_arrays
 from tracin.runtime import start_log

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+
 from tracin.images import Augmentation, open_pixels
 from tracin.loss import Loss, balanced_class_weights
 from tracin.model import Architecture, build_model, load_backbone

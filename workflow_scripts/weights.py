@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+
 from tracin.files import atomic_path
 from tracin.model import Architecture, backbone_state, build_model, load_backbone
 from tracin.runtime import start_log

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+
 from tracin.decoding import check_rejected, decode_folder, decode_image
 
 

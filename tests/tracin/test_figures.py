@@ -9,6 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
 from tracin.figures.confusion import confusion_figure
 from tracin.figures.grids import mispredictions_grid
 from tracin.figures.learning import learning_curves
@@ -121,7 +122,7 @@ def test_learning_curves(head: int, full: int) -> None:
     legend = figure.axes[0].get_legend()
     assert legend is not None
     entries = [text.get_text() for text in legend.get_texts()]
-    assert f"best validation accuracy (epoch {head + full})" in entries
+    assert f"lowest validation loss (epoch {head + full})" in entries
     assert ("whole network begins" in entries) == bool(head and full)
     assert figure.axes[2].get_yscale() == "log"
 

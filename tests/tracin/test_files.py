@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from tracin.files import atomic_path, write_csv, write_json, write_parquet
 
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
 from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.gradients import Factors, by_slot, extract_factors, read_factors, save_shard
 from tracin.images import normalise, read_batch

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from tracin.listing import folder_fingerprint, list_folder, list_manifest
 
 

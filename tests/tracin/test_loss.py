@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tracin.loss import Loss, balanced_class_weights
 
 

@@ -196,8 +196,9 @@ def _record(run: Run, row: dict[str, Any]) -> None:
     """Append an epoch to the history, or stop if its losses are not finite."""
     if not np.isfinite([row["train_loss"], row["val_loss"]]).all():
         raise FloatingPointError(
-            f"training diverged in epoch {row['epoch']}: train loss {row['train_loss']}, validation loss "
-            f"{row['val_loss']}. Lower the learning rates or set train.precision to float32."
+            f"training diverged in epoch {row['epoch']}: train loss {row['train_loss']}, "
+            f"validation loss {row['val_loss']}. Lower the learning rates or set "
+            "train.precision to float32."
         )
     run.history.append(row)
     print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
