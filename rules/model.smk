@@ -47,6 +47,8 @@ rule train:
         workers=config["compute"]["workers"],
     params:
         seed=lambda wildcards: int(wildcards.seed),
+        # Fewer slots are other epochs, not the first few of the old ones.
+        slots=config["influence"]["checkpoints"],
         architecture={
             "name": config["model"]["architecture"],
             "hidden": tuple(config["model"]["hidden"]),
