@@ -42,11 +42,9 @@ def explained_mistakes(
 ) -> Figure:
     """Draw test mistakes, each with its strongest proponents and opponents.
 
-    `topk` has the columns test_id, kind, rank, train_id and influence, where
-    positive influence lowers the loss of the test image; `manifest` has
-    sample_id, label and true_label; `pixels` is uint8 [n, H, W, 3], indexed by
-    sample_id. The figure has up to `rows` mistakes with up to `per_row` images
-    of each kind.
+    `topk` has test_id, kind, rank, train_id and influence (positive lowers the loss of the test
+    image); `manifest` sample_id, label and true_label; `pixels` is uint8 [n, H, W, 3]. The figure
+    has up to `rows` mistakes with up to `per_row` images of each kind.
     """
     mistakes = confident_test_mistakes(mispredictions)
     if mistakes.empty:
@@ -63,16 +61,14 @@ def explained_mistakes(
             f"predicted\n{short(mistake['predicted'])} {mistake['confidence']:.0%}"
         )
         _cell(figure, EDGE, top, text, pixels[sample], BLACK)
-        own = topk[topk["test_id"] == sample]
         for side, colour in ((1, GREEN), (-1, VERMILION)):
-            for column, image in enumerate(_strongest(own, side, per_row)):
-                left = _group_left(side, per_row) + column * CELL
+            strongest = _strongest(topk[topk["test_id"] == sample], side, per_row)
+            for column, image in enumerate(strongest):
                 train = int(image["train_id"])
-                text = (
-                    f"{short(known.loc[train, 'label'])}"
-                    f"{_truly(known, train)}\n{image['influence']:+.3g}"
-                )
-                _cell(figure, left, top, text, pixels[train], colour)
+                name = f"{short(known.loc[train, 'label'])}{_truly(known, train)}"
+                left = _group_left(side, per_row) + column * CELL
+                caption = f"{name}\n{image['influence']:+.3g}"
+                _cell(figure, left, top, caption, pixels[train], colour)
         top += ROW
     return figure
 
