@@ -9,7 +9,7 @@ rule mispredictions:
         table="results/{labels}/seed{seed}/mispredictions.parquet",
         csv=report(
             "results/{labels}/seed{seed}/false_predictions.csv",
-            caption="../report/mispredictions.rst",
+            caption="../report/mispredictions_grid.rst",
             category="Mispredictions",
             labels={"label set": "{labels}", "seed": "{seed}", "figure": "table"},
         ),

@@ -60,9 +60,8 @@ rule tile:
         device=config["compute"]["device"],
     params:
         slots=config["influence"]["checkpoints"],
-        test_tiles=config["influence"]["tiles"]["test"],
-        train_tiles=config["influence"]["tiles"]["train"],
-        top_k=config["influence"]["top_k"],
+        tiles=config["influence"]["tiles"],
+        top_k={"k": config["influence"]["top_k"]},
     script:
         "../workflow_scripts/tile.py"
 

@@ -10,12 +10,7 @@ job = snakemake
 start_log(job.log[0])
 manifest, classes, conflicts = build_manifest(
     pd.read_parquet(job.input.images),
-    job.params.class_names,
-    job.params.test,
-    job.params.val,
-    job.params.split_seed,
-    job.params.planted_noise,
-    job.params.truth_known,
+    **job.params.settings,
 )
 write_parquet(manifest, job.output.manifest)
 write_json(classes, job.output.classes)

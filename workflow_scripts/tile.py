@@ -17,6 +17,8 @@ def slots(shards: list[str], block: int, blocks: int):
     return by_slot(groups, block, blocks)
 
 
-test = slots(list(snakemake.input.test), int(snakemake.wildcards.i), params.test_tiles)
-train = slots(list(snakemake.input.train), int(snakemake.wildcards.j), params.train_tiles)
-write_parquet(topk_table(*tile_scores(test, train, device), params.top_k), snakemake.output.tile)
+test = slots(list(snakemake.input.test), int(snakemake.wildcards.i), params.tiles["test"])
+train = slots(list(snakemake.input.train), int(snakemake.wildcards.j), params.tiles["train"])
+write_parquet(
+    topk_table(*tile_scores(test, train, device), params.top_k["k"]), snakemake.output.tile
+)
