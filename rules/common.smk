@@ -156,6 +156,12 @@ def overlapping_shards(split, wildcard):
     return paths
 
 
+def hidden_layers():
+    """Widths of the hidden layers of the head."""
+    head = config["model"]["head"]
+    return () if head == "linear" else tuple(head)
+
+
 def pretrained(wildcards):
     """The backbone that training starts from: none, or one file."""
     return [] if config["model"]["weights"] == "none" else ["results/weights/backbone.safetensors"]
