@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,8 @@ def run_training(
 
 def test_same_seed_same_weights_whatever_the_test_images_and_workers(tmp_path: Path) -> None:
     hashes = []
-    for name, options in {"a": {}, "b": {"test_seed": 1}, "c": {"workers": 2}}.items():
+    runs: dict[str, dict[str, Any]] = {"a": {}, "b": {"test_seed": 1}, "c": {"workers": 2}}
+    for name, options in runs.items():
         (tmp_path / name).mkdir()
         run_training(tmp_path / name, **options)
         files = ("best", "0", "1", "2")

@@ -66,7 +66,7 @@ class Dynamics:
         return float((self.predicted[-1] == labels)[seen].float().mean())
 
     def save(self, path: Path | str) -> None:
-        """Write sample_id [n], loss, margin, predicted [epochs, n] and probabilities [n, classes]."""
+        """Write sample_id [n], loss, margin, predicted [epochs, n], probabilities [n, classes]."""
         tensors = {
             "sample_id": self.sample_id,
             "loss": torch.stack(self.loss).cpu(),
