@@ -132,12 +132,17 @@ def shards(split):
     )
 
 
-def overlapping_shards(split, wildcard):
+def list_length(reader):
+    """How many proponents and opponents are kept of each image of a split."""
+    return config["influence"]["top_k"] if reader == "test" else config["label_errors"]["opponents"]
+
+
+def overlapping_shards(block, reader=None):
     """An input function: the shards of all slots that hold rows of a tile's block."""
-    blocks, count = config["influence"]["tiles"][split], config["influence"]["shards"][split]
 
     def paths(wildcards):
-        tile = int(wildcards[wildcard])
+        split, tile = reader or wildcards.reader, int(wildcards[block])
+        blocks, count = config["influence"]["tiles"][split], config["influence"]["shards"][split]
         # Block b of B holds the rows from n b / B: what overlaps in rows overlaps as a fraction.
         near = [
             s
@@ -162,6 +167,15 @@ def hidden_layers():
     return () if head == "linear" else tuple(head)
 
 
+def label_error_runs(name):
+    """A file of every run that the ranking of suspects rests on."""
+    return expand(
+        "results/{{labels}}/seed{seed}/label_errors/{name}",
+        seed=config["train"]["seeds"],
+        name=name,
+    )
+
+
 def pretrained(wildcards):
     """The backbone that training starts from: none, or one file."""
     return [] if config["model"]["weights"] == "none" else ["results/weights/backbone.safetensors"]
@@ -183,11 +197,16 @@ def run_results(labels):
         "figures/mistakes_explained.png",
         "figures/label_error_recall.png",
     ]
-    return expand(
+    runs = expand(
         "results/{labels}/seed{seed}/{name}",
         labels=labels,
         seed=config["train"]["seeds"],
         name=names,
+    )
+    return runs + expand(
+        "results/{labels}/label_errors/{name}",
+        labels=labels,
+        name=["suspects.parquet", "estimate.json"],
     )
 
 

@@ -17,8 +17,11 @@ def slots(shards: list[str], block: int, blocks: int):
     return by_slot(groups, block, blocks)
 
 
-test = slots(list(snakemake.input.test), int(snakemake.wildcards.i), params.tiles["test"])
-train = slots(list(snakemake.input.train), int(snakemake.wildcards.j), params.tiles["train"])
-write_parquet(
-    topk_table(*tile_scores(test, train, device), params.top_k["k"]), snakemake.output.tile
-)
+wildcards = snakemake.wildcards
+reader = wildcards.reader
+read = slots(list(snakemake.input.read), int(wildcards.i), params.tiles[reader])
+train = slots(list(snakemake.input.train), int(wildcards.j), params.tiles["train"])
+# A training image's own entry, one at most, is dropped: its place is kept for the next.
+k = params.top_k["k"] + (reader == "train")
+table = topk_table(*tile_scores(read, train, device), k)
+write_parquet(table[table["test_id"] != table["train_id"]], snakemake.output.tile)

@@ -11,10 +11,6 @@ from torch import Tensor
 
 from tracin.files import atomic_path
 
-# Weight of the past in the running mean of probabilities (temporal ensembling: Laine and Aila,
-# ICLR 2017, section 2.2): about the last ten epochs count.
-DECAY = 0.9
-
 
 def margins(logits: Tensor, labels: Tensor) -> Tensor:
     """Logit of the given label minus the largest other one, [n], from logits [n, classes]."""
@@ -36,12 +32,12 @@ class Dynamics:
         self.loss: list[Tensor] = []  # float32 [n] per epoch
         self.margin: list[Tensor] = []  # float32 [n] per epoch
         self.predicted: list[Tensor] = []  # int16 [n] per epoch
-        self.probabilities = torch.zeros(len(sample_id), classes, device=device)
-        self._weight = torch.zeros(len(sample_id), 1, device=device)
+        self._log_probabilities = torch.zeros(len(sample_id), classes, device=device)  # sums
+        self._seen = torch.zeros(len(sample_id), 1, device=device)
 
     def start_epoch(self) -> None:
         """Begin the next row of each table."""
-        n, device = len(self.sample_id), self.probabilities.device
+        n, device = len(self.sample_id), self._seen.device
         self.loss.append(torch.full((n,), float("nan"), device=device))
         self.margin.append(torch.full((n,), float("nan"), device=device))
         self.predicted.append(torch.full((n,), -1, dtype=torch.int16, device=device))
@@ -52,8 +48,8 @@ class Dynamics:
         self.loss[-1][rows] = losses.detach()
         self.margin[-1][rows] = margins(logits, labels)
         self.predicted[-1][rows] = logits.argmax(dim=1).to(torch.int16)
-        self.probabilities[rows] = DECAY * self.probabilities[rows] + logits.softmax(dim=1)
-        self._weight[rows] = DECAY * self._weight[rows] + 1.0
+        self._log_probabilities[rows] += logits.log_softmax(dim=1)
+        self._seen[rows] += 1.0
 
     def epoch_loss(self) -> float:
         """Mean loss of the last epoch; NaN if one of its losses is NaN."""
@@ -66,13 +62,16 @@ class Dynamics:
         return float((self.predicted[-1] == labels)[seen].float().mean())
 
     def save(self, path: Path | str) -> None:
-        """Write sample_id [n], loss, margin, predicted [epochs, n], probabilities [n, classes]."""
+        """Write sample_id [n]; loss, margin, predicted [epochs, n]; log_probabilities [n, classes].
+
+        The last is the mean over epochs: a temporal ensemble (Laine and Aila, ICLR 2017).
+        """
         tensors = {
             "sample_id": self.sample_id,
             "loss": torch.stack(self.loss).cpu(),
             "margin": torch.stack(self.margin).cpu(),
             "predicted": torch.stack(self.predicted).cpu(),
-            "probabilities": (self.probabilities / self._weight.clamp(min=1e-12)).cpu(),
+            "log_probabilities": (self._log_probabilities / self._seen.clamp(min=1.0)).cpu(),
         }
         with atomic_path(path) as temporary:
             save_file(tensors, temporary)
