@@ -191,6 +191,7 @@ def run_results(labels):
         "false_predictions.csv",
         "influence/topk.parquet",
         "influence/self.parquet",
+        "label_errors/outliers.parquet",
         "figures/learning_curves.png",
         "figures/confusion_matrix.png",
         "figures/mispredictions_grid.png",
@@ -203,11 +204,12 @@ def run_results(labels):
         seed=config["train"]["seeds"],
         name=names,
     )
-    return runs + expand(
-        "results/{labels}/label_errors/{name}",
-        labels=labels,
-        name=["suspects.parquet", "estimate.json"],
-    )
+    whole = ["label_errors/suspects.parquet", "label_errors/estimate.json"]
+    return [
+        *runs,
+        *expand("results/{labels}/{name}", labels=labels, name=whole),
+        "results/dataset/near_duplicates.parquet",
+    ]
 
 
 def summary(labels):

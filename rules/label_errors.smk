@@ -81,3 +81,21 @@ rule suspects:
         "../envs/torch.yaml"
     script:
         "../workflow_scripts/suspects.py"
+
+
+rule outliers:
+    """List training images that look like no class."""
+    input:
+        views="results/{labels}/seed{seed}/label_errors/views.safetensors",
+        manifest="results/dataset/manifest.parquet",
+        labels="results/labels/{labels}.parquet",
+        code=library("outliers.py"),
+    output:
+        table="results/{labels}/seed{seed}/label_errors/outliers.parquet",
+        csv="results/{labels}/seed{seed}/label_errors/outliers.csv",
+    log:
+        "results/logs/{labels}/seed{seed}/outliers.log",
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/outliers.py"

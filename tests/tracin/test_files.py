@@ -23,6 +23,8 @@ def test_success_replaces_and_makes_folders(tmp_path: Path) -> None:
         temporary.write_text("new")
     assert target.read_text() == "new"
     assert list(target.parent.iterdir()) == [target]
+    (tmp_path / "ordinary").touch()
+    assert target.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
 def test_error_keeps_the_old_file(tmp_path: Path) -> None:

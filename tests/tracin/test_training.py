@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tracin.checkpoints import load_checkpoint, read_metadata
-from tracin.dynamics import Dynamics, margins, read_dynamics
+from tracin.dynamics import DECAY, Dynamics, margins, read_dynamics
 from tracin.images import Augmentation
 from tracin.loss import Loss
 from tracin.model import Architecture, backbone_state, build_model
@@ -132,12 +132,13 @@ def test_dynamics_hold_each_sample_once_per_epoch(tmp_path: Path) -> None:
     found = read_dynamics(tmp_path / "dynamics")
     assert found["sample_id"].tolist() == TRAIN.tolist()
     assert found["loss"].shape == found["margin"].shape == (3, len(TRAIN))
-    np.testing.assert_allclose(found["loss"].mean(axis=1), table["train_loss"], rtol=1e-6)
     right = found["predicted"] == LABELS[TRAIN]
     np.testing.assert_allclose(right.mean(axis=1), table["train_accuracy"], rtol=1e-6)
     assert ((found["margin"] > 0) == right).all()
-    plain_loss = -found["log_probabilities"][np.arange(len(TRAIN)), LABELS[TRAIN]]
-    assert np.corrcoef(plain_loss, found["loss"].mean(axis=0))[0, 1] > 0.99
+    weights = DECAY ** np.array([2, 1, 0])
+    expected = -(weights @ found["loss"]) / weights.sum()
+    own = found["log_probabilities"][np.arange(len(TRAIN)), LABELS[TRAIN]]
+    np.testing.assert_allclose(own, expected, rtol=1e-4)
 
 
 def test_dynamics_by_hand(tmp_path: Path) -> None:
@@ -146,11 +147,12 @@ def test_dynamics_by_hand(tmp_path: Path) -> None:
     dynamics = Dynamics(np.array([7, 8, 9]), 2, CPU)
     for certain in (0.0, 50.0):
         dynamics.start_epoch()
-        batch = torch.tensor([[certain, 0.0]]), torch.tensor([0]), torch.tensor([0.25])
-        dynamics.record(torch.tensor([1]), *batch)
+        dynamics.record(torch.tensor([1]), torch.tensor([[certain, 0.0]]), torch.tensor([0]))
     assert dynamics.loss[0].isnan().tolist() == [True, False, True]
-    assert dynamics.epoch_loss() == 0.25 and dynamics.epoch_accuracy(torch.tensor([1, 0, 1])) == 1
+    assert float(dynamics.loss[0][1]) == pytest.approx(np.log(2))
+    assert dynamics.accuracy(torch.tensor([1, 0, 1])) == 1
     dynamics.save(tmp_path / "dynamics")
     mean = read_dynamics(tmp_path / "dynamics")["log_probabilities"]
-    np.testing.assert_allclose(mean[1], [np.log(0.5) / 2, (np.log(0.5) - 50) / 2], rtol=1e-5)
+    older, newer = DECAY / (1 + DECAY) * np.log(0.5), -50 / (1 + DECAY)
+    np.testing.assert_allclose(mean[1], [older, older + newer], rtol=1e-5)
     assert (mean[[0, 2]] == 0).all()

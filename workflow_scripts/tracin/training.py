@@ -164,6 +164,9 @@ def _epoch(
     epoch, start = len(run.history) + 1, time.perf_counter()
     run.model.train(stage == "full")
     run.dynamics.start_epoch()
+    seen = 0
+    # Summed on the device: asking for a number in every batch would wait for the GPU each time.
+    total = torch.zeros((), device=run.device)
     for images, labels, rows in tqdm(loader, desc=f"epoch {epoch} ({stage})", unit="batch"):
         labels = labels.to(run.device, non_blocking=True)
         batch = normalise(images.to(run.device, non_blocking=True))
@@ -175,9 +178,10 @@ def _epoch(
         optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()
         optimizer.step()
-        run.dynamics.record(rows.to(run.device), logits, labels, losses)
-    train_loss = run.dynamics.epoch_loss()
-    train_accuracy = run.dynamics.epoch_accuracy(torch.from_numpy(run.train.labels).to(run.device))
+        run.dynamics.record(rows.to(run.device), logits, labels)
+        total += losses.detach().sum()
+        seen += len(labels)
+    train_accuracy = run.dynamics.accuracy(torch.from_numpy(run.train.labels).to(run.device))
     seconds = time.perf_counter() - start
     validation = evaluate(
         run.model, run.loss, run.pixels, run.val, run.recipe.input_size, run.batch_size, run.device
@@ -185,7 +189,7 @@ def _epoch(
     row = {
         "stage": stage,
         "epoch": epoch,
-        "train_loss": train_loss,
+        "train_loss": float(total) / seen,
         "val_loss": validation[0],
         "train_accuracy": train_accuracy,
         "val_accuracy": validation[1],

@@ -28,8 +28,8 @@ def test_loss_and_margin() -> None:
 
 
 def test_means_over_epochs() -> None:
-    logs = np.array([[-1.0, -3.0], [-2.0, -0.5]])
-    assert signals.mean_loss(logs, np.array([0, 1])).tolist() == [1.0, 0.5]
+    losses = np.array([[1.0, 3.0], [np.nan, 0.5]])
+    assert signals.mean_loss(losses).tolist() == [1.0, 1.75]
     margins = np.array([[1.0, np.nan], [3.0, -4.0]])
     assert signals.area_under_margin(margins).tolist() == [-2.0, 4.0]
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from tracin.label_errors import signals
-from tracin.label_errors.estimate import estimate, expected_precision, wrong_label_shares
-from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table
+from tracin.label_errors.estimate import estimate, expected_precision, joint_shares, off_diagonal
+from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table, true_class
 from tracin.label_errors.table import posterior
 
 CLASSES = ["ant", "bee {0}", "cat"]
@@ -33,6 +33,8 @@ def run(rows: list[list[float]], labels: list[int], loss_mean: list[float]) -> p
     )
 
 
+# Whatever the true class, each label is as likely: the labels say nothing.
+EVEN = np.full((3, 3), 1 / 9)
 MANIFEST = pd.DataFrame({"sample_id": [10, 20, 30], "path": ["a.png", "b.png", "c.png"]})
 
 
@@ -52,6 +54,7 @@ def test_score_grows_with_both_parts() -> None:
 def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     table = suspect_table(
         run([[0.9, 0.1, 0], [0.9, 0.1, 0], [0.1, 0.9, 0]], [0, 0, 0], [0.1, 0.1, 2.0]),
+        EVEN,
         MANIFEST,
         CLASSES,
         cut=1,
@@ -64,6 +67,14 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     assert "prefers bee {0} (90% to 10%)" in first["reasons"]
     assert "3 of its 4 nearest neighbours" in first["reasons"]
     assert list(table.columns[-3:]) == EVIDENCE and table["suspicion"].between(0, 1).all()
+
+
+def test_common_confusions_weigh_more() -> None:
+    """Label ant, and bee and cat as likely: if bees are often labelled ant, it is a bee."""
+    shares = np.array([[0.3, 0.08, 0.005], [0.0, 0.25, 0.0], [0.0, 0.0, 0.365]])
+    found = true_class(run([[0.2, 0.4, 0.4]], [0], [1.0]), shares)[0]
+    odds = np.array([0.2, 0.4 * np.sqrt(0.08 / 0.33), 0.4 * np.sqrt(0.005 / 0.37)])
+    np.testing.assert_allclose(found, odds / odds.sum(), rtol=1e-5)
 
 
 def test_runs_are_averaged_and_must_agree() -> None:
@@ -88,10 +99,14 @@ def noisy(rng: np.random.Generator, n: int, wrong: float) -> tuple[np.ndarray, n
 @pytest.mark.parametrize("wrong", [0.0, 0.1, 0.3])
 def test_estimated_share_of_wrong_labels(wrong: float) -> None:
     probabilities, labels = noisy(np.random.default_rng(0), 3000, wrong)
-    shares = wrong_label_shares(probabilities, labels)
-    assert shares.sum() == pytest.approx(wrong, abs=0.02) and (np.diag(shares) == 0).all()
+    shares = joint_shares(probabilities, labels)
+    assert off_diagonal(shares).sum() == pytest.approx(wrong, abs=0.02)
     found = estimate(shares, 3000, 0.5, CLASSES)
-    assert found["estimated_errors"] == found["suggested_cut"] == round(3000 * shares.sum())
+    assert (
+        found["estimated_errors"]
+        == found["suggested_cut"]
+        == round(3000 * off_diagonal(shares).sum())
+    )
     # the label is one class further than the truth
     assert all(pair["label"] != pair["suggested_label"] for pair in found["pairs"])
     counts = [pair["count"] for pair in found["pairs"]]
@@ -101,12 +116,14 @@ def test_estimated_share_of_wrong_labels(wrong: float) -> None:
 def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:
     rng = np.random.default_rng(1)
     sure, labels = noisy(rng, 2000, 0.1)
-    shares = wrong_label_shares(sure, labels)
+    shares = joint_shares(sure, labels)
     assert expected_precision(shares, sure, noisy(rng, 2000, 0.0)[1]) < 0.5  # labels at random
     assert expected_precision(shares, *noisy(rng, 2000, 0.1)) > 0.9
     vague = np.full((2000, 3), 1 / 3) + rng.normal(0, 0.01, (2000, 3))
-    assert expected_precision(shares, vague, labels) == pytest.approx(shares.sum(), abs=0.05)
-    assert expected_precision(np.zeros((3, 3)), sure, labels) == 0.0
+    assert expected_precision(shares, vague, labels) == pytest.approx(
+        off_diagonal(shares).sum(), abs=0.05
+    )
+    assert expected_precision(np.eye(3) / 3, sure, labels) == 0.0
 
 
 def test_signal_scale_is_finite_at_zero_probability() -> None:

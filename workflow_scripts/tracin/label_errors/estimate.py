@@ -11,17 +11,20 @@ from cleanlab.count import compute_confident_joint, estimate_joint
 from tracin.label_errors import signals
 
 
-def wrong_label_shares(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def joint_shares(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Estimated share of all images that have label i and whose true class is j: float [C, C].
 
     The confident joint, calibrated to the class sizes (Northcutt, Jiang and Chuang, JAIR 2021,
-    section 3.1), from probabilities [n, C] and given labels [n], by cleanlab. The diagonal is 0.
+    section 3.1), from probabilities [n, C] and given labels [n], by cleanlab.
     """
     unit = probabilities / probabilities.sum(axis=1, keepdims=True, dtype=np.float64)
     counts = compute_confident_joint(labels, unit, calibrate=False)
-    shares = np.array(estimate_joint(labels, unit, confident_joint=counts), dtype=float)
-    np.fill_diagonal(shares, 0.0)
-    return shares
+    return np.asarray(estimate_joint(labels, unit, confident_joint=counts), dtype=float)
+
+
+def off_diagonal(shares: np.ndarray) -> np.ndarray:
+    """The same with a diagonal of zeros: the wrong labels."""
+    return shares * (1.0 - np.eye(len(shares)))
 
 
 def expected_precision(shares: np.ndarray, held_out: np.ndarray, labels: np.ndarray) -> float:
@@ -36,14 +39,15 @@ def expected_precision(shares: np.ndarray, held_out: np.ndarray, labels: np.ndar
     Args:
         held_out: Probabilities [m, C] of the validation images, and `labels` [m] their labels.
     """
-    wrong = shares.sum()
+    planted = off_diagonal(shares)
+    wrong = planted.sum()
     if wrong == 0.0:
         return 0.0
     rows = np.arange(len(labels))
     losses = -signals.log(held_out)
     threshold = np.quantile(losses[rows, labels], 1.0 - wrong)
     sizes = np.bincount(labels, minlength=len(shares))
-    weights = shares[:, labels].T / sizes[labels][:, None]  # [m, C]: planted label by image
+    weights = planted[:, labels].T / sizes[labels][:, None]  # [m, C]: planted label by image
     return float((weights * (losses > threshold)).sum() / weights.sum())
 
 
@@ -54,7 +58,7 @@ def estimate(
 
     The suggested cut is the estimated number of wrong labels among `images`.
     """
-    counts = shares * images
+    counts = off_diagonal(shares) * images
     pairs = [
         {"label": classes[i], "suggested_label": classes[j], "count": round(float(counts[i, j]))}
         for i, j in zip(*np.nonzero(np.rint(counts)), strict=True)
@@ -62,7 +66,7 @@ def estimate(
     return {
         "images": images,
         "estimated_errors": round(float(counts.sum())),
-        "estimated_share": float(shares.sum()),
+        "estimated_share": float(counts.sum()) / images,
         "suggested_cut": round(float(counts.sum())),
         "expected_precision": precision,
         "pairs": sorted(pairs, key=lambda pair: -pair["count"]),

@@ -40,9 +40,9 @@ def margin(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return log(other) + loss(probabilities, labels)
 
 
-def mean_loss(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Mean over the epochs of -log p_y, [n], from the epochs' mean log-probabilities [n, C]."""
-    return -own(log_probabilities, labels)
+def mean_loss(losses: np.ndarray) -> np.ndarray:
+    """Mean cross-entropy over the epochs, [n], from losses [E, n]; a missed epoch is NaN."""
+    return np.nanmean(losses, axis=0)
 
 
 def area_under_margin(margins: np.ndarray) -> np.ndarray:

@@ -17,9 +17,9 @@ EVIDENCE = ["opponents", "proponents", "neighbours"]
 def score(probabilities: np.ndarray, loss_mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """What the ranking goes by, [n]: -log q_y + half the mean loss over training.
 
-    q, `probabilities` [n, C], is the product of three experts (`table.posterior`); `loss_mean` [n]
-    brings back what normalising that product takes away, the disagreement between epochs that
-    gives away a label learned by heart. docs/method.md has the measurements.
+    q, `probabilities` [n, C], says which class is the true one (`true_class`); `loss_mean` [n]
+    tells labels that were learned late, by heart, from those that were plain from the beginning.
+    docs/method.md has the measurements.
     """
     return signals.loss(probabilities, labels) + loss_mean / 2.0
 
@@ -48,13 +48,29 @@ def softened(joined: pd.DataFrame) -> np.ndarray:
     return softmax(products / EXPERTS, axis=1)
 
 
+def true_class(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:
+    """Probability [n, C] of each class to be the true one, given the image and its label.
+
+    Bayes' rule: what the networks say of the image, times how often an image of that class gets
+    this label, from the estimated `shares` [C, C] of label i and true class j (a noise transition
+    matrix: Patrini et al., CVPR 2017). Its square root is taken, as it is itself an estimate.
+    """
+    products = signals.log(np.stack(joined["probabilities"].to_list()))
+    transition = signals.log(shares / shares.sum(axis=0, keepdims=True))
+    return softmax(products + 0.5 * transition[joined["label_index"]], axis=1)
+
+
 def signal_names(frame: pd.DataFrame) -> list[str]:
     """The columns of a signal table that are signals."""
     return [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name])]
 
 
 def suspect_table(
-    joined: pd.DataFrame, manifest: pd.DataFrame, classes: Sequence[str], cut: int
+    joined: pd.DataFrame,
+    shares: np.ndarray,
+    manifest: pd.DataFrame,
+    classes: Sequence[str],
+    cut: int,
 ) -> pd.DataFrame:
     """One row per training image, most suspicious first; equal ones by rising train_id.
 
@@ -63,7 +79,7 @@ def suspect_table(
     more suspicious), and the evidence.
     """
     labels = joined["label_index"].to_numpy(dtype=np.int64)
-    probabilities = np.stack(joined["probabilities"].to_list())
+    probabilities = true_class(joined, shares)
     suggested, other = signals.strongest_other(probabilities, labels)
     names = np.array(classes, dtype=object)
     paths = manifest.set_index("sample_id")["path"]
@@ -79,17 +95,19 @@ def suspect_table(
     scores = score(probabilities, joined["loss_mean"].to_numpy(np.float64), labels)
     front["suspicion"] = (-np.expm1(-scores)).astype(np.float32)
     order = np.lexsort((front["train_id"], -scores))
-    front["reasons"] = _reasons(joined, front)
+    given = signals.own(probabilities, labels)
+    front["reasons"] = _reasons(joined, front, given)
     table = pd.concat([front, joined[signal_names(joined) + EVIDENCE]], axis=1).iloc[order]
     table.insert(6, "rank", np.arange(1, len(table) + 1, dtype=np.int32))
     table.insert(7, "suspected", table["rank"] <= cut)
     return table.reset_index(drop=True)
 
 
-def _reasons(joined: pd.DataFrame, front: pd.DataFrame) -> list[str]:
-    """What accuses each image, in words, [n]; nothing where no signal speaks against the label."""
-    labels = joined["label_index"].to_numpy(np.int64)
-    given = signals.own(np.stack(joined["probabilities"].to_list()), labels)
+def _reasons(joined: pd.DataFrame, front: pd.DataFrame, given: np.ndarray) -> list[str]:
+    """What accuses each image, in words, [n]; nothing where no signal speaks against the label.
+
+    `given` [n] is the probability of the label, beside the suggested one's in `front`.
+    """
     other = front["suggested_probability"].to_numpy()
     suggested = front["suggested_label"].to_list()
     neighbours = joined["neighbours"].map(len).to_numpy()

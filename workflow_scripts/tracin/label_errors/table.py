@@ -32,7 +32,7 @@ class RunFiles:
     val_slots: Iterable[Slot]
 
 
-# What the ranking rests on: the epochs' mean, the views of the best weights, the neighbours.
+# What the ranking rests on: the recent epochs, the views of the best weights, the neighbours.
 EXPERTS = 3
 
 
@@ -88,7 +88,8 @@ def _from_outputs(
         "loss": signals.loss(views.plain, labels),
         "loss_views": signals.loss(views.probabilities, labels),
         "margin_views": signals.margin(views.probabilities, labels),
-        "loss_mean": signals.mean_loss(dynamics["log_probabilities"], labels),
+        "loss_recent": -signals.own(dynamics["log_probabilities"], labels),
+        "loss_mean": signals.mean_loss(dynamics["loss"]),
         "area_under_margin": signals.area_under_margin(dynamics["margin"]),
         "forgetting": signals.forgetting(dynamics["predicted"], labels),
         "confident_learning": signals.confident_learning(views.probabilities, labels),
