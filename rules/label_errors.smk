@@ -1,5 +1,5 @@
 rule views:
-    """Pass every image, and its mirror image, through the best weights."""
+    """Pass several views of every image through the best weights."""
     input:
         best="results/{labels}/seed{seed}/best.safetensors",
         manifest="results/dataset/manifest.parquet",
@@ -20,8 +20,9 @@ rule views:
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
     params:
-        # Only where training takes mirror images for the same thing.
-        mirror=config["train"]["augmentation"]["horizontal_flip"],
+        # Training's augmentation says which views show the same thing.
+        augmentation=config["train"]["augmentation"],
+        random=config["label_errors"]["random_views"],
     script:
         "../workflow_scripts/views.py"
 

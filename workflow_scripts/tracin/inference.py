@@ -23,12 +23,10 @@ def forward(
     input_size: int,
     batch_size: int,
     device: torch.device,
-    mirrored: bool = False,
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield per batch its rows, logits [b, classes] and the final layer's input [b, d].
 
-    The model is put in eval mode; both tensors are float32 and on `device`. With `mirrored`, left
-    and right of the images change sides.
+    The model is put in eval mode; both tensors are float32 and on `device`.
     """
     model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     seen: list[Tensor] = []
@@ -36,9 +34,8 @@ def forward(
     try:
         for start in tqdm(range(0, len(ids), batch_size), desc="forward", unit="batch"):
             rows = slice(start, min(start + batch_size, len(ids)))
-            batch = read_batch(pixels, ids[rows], input_size).to(device)
             with torch.inference_mode():
-                logits = model(normalise(batch.flip(-1) if mirrored else batch))
+                logits = model(normalise(read_batch(pixels, ids[rows], input_size).to(device)))
             yield rows, logits.float(), seen.pop().float()
     finally:
         hook.remove()

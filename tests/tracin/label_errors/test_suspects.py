@@ -39,16 +39,15 @@ MANIFEST = pd.DataFrame({"sample_id": [10, 20, 30], "path": ["a.png", "b.png", "
 
 
 def test_posterior_is_the_normalised_product() -> None:
-    first, second = np.array([[0.5, 0.5]]), np.array([[0.9, 0.1]])
-    np.testing.assert_allclose(posterior([np.log(first), np.log(second)]), [[0.9, 0.1]])
-    np.testing.assert_allclose(
-        posterior([np.log(second), np.log(second)]), [[0.81 / 0.82, 0.01 / 0.82]]
-    )
+    even, sure = np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]])
+    np.testing.assert_allclose(posterior(sure, even, even), [[0.9, 0.1]])
+    np.testing.assert_allclose(posterior(even, sure, sure), [[0.9, 0.1]])
+    np.testing.assert_allclose(posterior(even, sure, even), [[0.75, 0.25]])
 
 
 def test_score_grows_with_both_parts() -> None:
     probabilities, labels = np.array([[0.25, 0.75]]), np.array([0])
-    assert score(probabilities, np.array([1.0]), labels) == pytest.approx(np.log(4) + 0.5)
+    assert score(probabilities, np.array([1.0]), labels) == pytest.approx(np.log(4) + 0.25)
 
 
 def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
@@ -63,7 +62,7 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     assert table["suspected"].tolist() == [True, False, False]
     first = table.iloc[0]
     assert first["path"] == "c.png" and first["suggested_label"] == "bee {0}"
-    assert first["suspicion"] == pytest.approx(1 - 0.1 * np.exp(-1), rel=1e-5)
+    assert first["suspicion"] == pytest.approx(1 - 0.1 * np.exp(-0.5), rel=1e-5)
     assert "prefers bee {0} (90% to 10%)" in first["reasons"]
     assert "3 of its 4 nearest neighbours" in first["reasons"]
     assert list(table.columns[-3:]) == EVIDENCE and table["suspicion"].between(0, 1).all()

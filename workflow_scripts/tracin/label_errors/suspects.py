@@ -9,19 +9,19 @@ import pandas as pd
 from scipy.special import softmax
 
 from tracin.label_errors import signals
-from tracin.label_errors.table import EXPERTS
+from tracin.label_errors.table import VOTES
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
 
 
 def score(probabilities: np.ndarray, loss_mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What the ranking goes by, [n]: -log q_y + half the mean loss over training.
+    """What the ranking goes by, [n]: -log q_y + a quarter of the mean loss of training.
 
     q, `probabilities` [n, C], says which class is the true one (`true_class`); `loss_mean` [n]
     tells labels that were learned late, by heart, from those that were plain from the beginning.
     docs/method.md has the measurements.
     """
-    return signals.loss(probabilities, labels) + loss_mean / 2.0
+    return signals.loss(probabilities, labels) + loss_mean / 4.0
 
 
 def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -43,9 +43,9 @@ def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def softened(joined: pd.DataFrame) -> np.ndarray:
-    """Geometric mean of the experts, [n, C]: their product would be too sure of itself to count."""
+    """Geometric mean of the votes, [n, C]: their product would be too sure of itself to count."""
     products = signals.log(np.stack(joined["probabilities"].to_list()))
-    return softmax(products / EXPERTS, axis=1)
+    return softmax(products / VOTES, axis=1)
 
 
 def true_class(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:

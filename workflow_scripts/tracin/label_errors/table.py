@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,17 +32,18 @@ class RunFiles:
     val_slots: Iterable[Slot]
 
 
-# What the ranking rests on: the recent epochs, the views of the best weights, the neighbours.
-EXPERTS = 3
+VOTES = 2  # training's, and that of the best weights
 
 
-def posterior(log_experts: Sequence[np.ndarray]) -> np.ndarray:
-    """Product of experts: probabilities [n, C] proportional to the product of all, each log [n, C].
+def posterior(recent: np.ndarray, views: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
 
-    Hinton, Neural Computation 2002, equation 1.
+    The two votes are training's recent epochs and the best weights; the latter share theirs
+    between what they say of the image itself and of its neighbours. All arguments are
+    log-probabilities [n, C].
     """
-    total = np.sum(log_experts, axis=0, dtype=np.float64)
-    return softmax(total, axis=1)
+    total: np.ndarray = recent + 0.5 * (views + neighbours)
+    return softmax(total.astype(np.float64), axis=1)
 
 
 def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
@@ -65,7 +66,7 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     rows, _ = nearest(views.features, k)
     around = mean_over(rows, views.probabilities)
     best = posterior(
-        [run.dynamics["log_probabilities"], signals.log(views.probabilities), signals.log(around)]
+        run.dynamics["log_probabilities"], signals.log(views.probabilities), signals.log(around)
     )
     columns = _from_outputs(run.dynamics, views, labels)
     columns["neighbour_labels"] = signals.neighbour_labels(rows, labels)

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from tracin.files import atomic_path
+from tracin.images import Augmentation, TrainingImages
 from tracin.inference import forward
 from tracin.samples import Samples
+
+CHUNK = 1024  # random views in memory at a time
 
 
 @dataclass(frozen=True)
@@ -36,30 +40,75 @@ class Views:
         return Views(sample_id, self.probabilities[rows], self.plain[rows], self.features[rows])
 
 
+@dataclass(frozen=True)
+class Viewing:
+    """Which views of an image are averaged, beside the centre crop."""
+
+    augmentation: Augmentation  # as in training; its mirror image counts as a view where it flips
+    random: int  # random views
+    input_size: int
+    batch_size: int
+
+
 def see(
     model: torch.nn.Module,
     pixels: np.ndarray,
     samples: Samples,
-    input_size: int,
-    mirror: bool,
-    batch_size: int,
+    viewing: Viewing,
     device: torch.device,
 ) -> Views:
-    """Pass the images, and with `mirror` their mirror images too, through the network.
+    """Pass the views of all samples through the network and average.
 
     Averaging over label-preserving views is test-time augmentation (Krizhevsky, Sutskever and
-    Hinton, NeurIPS 2012, section 4.1); an image of digits or letters has no such mirror image.
+    Hinton, NeurIPS 2012, section 4.1). What preserves the label, training's augmentation says.
     """
-    probabilities, features = [], []
-    for mirrored in (False, True)[: 1 + mirror]:
-        passes = forward(model, pixels, samples.ids, input_size, batch_size, device, mirrored)
-        batches = [(logits.softmax(dim=1).cpu(), inputs.cpu()) for _, logits, inputs in passes]
-        probabilities.append(torch.cat([p for p, _ in batches]))
-        features.append(torch.cat([f for _, f in batches]))
-    mean = torch.stack(features).mean(dim=0)
-    unit = torch.nn.functional.normalize(mean, dim=1)
-    averaged = torch.stack(probabilities).mean(dim=0)
-    return Views(samples.ids, averaged.numpy(), probabilities[0].numpy(), unit.numpy())
+    plain, features = _pass(model, pixels, samples.ids, viewing, device)
+    probabilities, count = plain.clone(), 1
+    sources = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []
+    for source in [*sources, *range(viewing.random)]:
+        if isinstance(source, int):
+            seen = _random_pass(model, pixels, samples, viewing, source, device)
+        else:
+            seen = _pass(model, source, samples.ids, viewing, device)
+        probabilities += seen[0]
+        features += seen[1]
+        count += 1
+    unit = torch.nn.functional.normalize(features, dim=1)
+    return Views(samples.ids, (probabilities / count).numpy(), plain.numpy(), unit.numpy())
+
+
+def _pass(
+    model: torch.nn.Module,
+    pixels: np.ndarray,
+    ids: np.ndarray,
+    viewing: Viewing,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Probabilities [n, classes] and final inputs [n, d] of the centre crops."""
+    passes = forward(model, pixels, ids, viewing.input_size, viewing.batch_size, device)
+    batches = [(logits.softmax(dim=1).cpu(), inputs.cpu()) for _, logits, inputs in passes]
+    return torch.cat([p for p, _ in batches]), torch.cat([f for _, f in batches])
+
+
+def _random_pass(
+    model: torch.nn.Module,
+    pixels: np.ndarray,
+    samples: Samples,
+    viewing: Viewing,
+    seed: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """The same of one random view of each sample, whatever the chunks."""
+    images = TrainingImages(
+        pixels, samples.ids, samples.labels, viewing.augmentation, viewing.input_size
+    )
+    seeds = np.random.default_rng(seed).integers(0, 2**62, len(samples)).tolist()
+    parts = []
+    for start in range(0, len(samples), CHUNK):
+        rows = range(start, min(start + CHUNK, len(samples)))
+        views = np.stack([images[row, seeds[row]][0].permute(1, 2, 0).numpy() for row in rows])
+        parts.append(_pass(model, views, np.arange(len(rows)), viewing, device))
+    return torch.cat([p for p, _ in parts]), torch.cat([f for _, f in parts])
 
 
 def save_views(views: Views, path: Path | str) -> None:
