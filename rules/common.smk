@@ -167,6 +167,12 @@ def hidden_layers():
     return () if head == "linear" else tuple(head)
 
 
+def out_of_fold(wildcards):
+    """The probabilities from networks that never saw the image, where they are asked for."""
+    name = "results/{labels}/seed{seed}/label_errors/out_of_fold.parquet"
+    return [name] if config["label_errors"]["folds"] else []
+
+
 def label_error_runs(name):
     """A file of every run that the ranking of suspects rests on."""
     return expand(
