@@ -202,7 +202,6 @@ def run_results(labels):
         "figures/confusion_matrix.png",
         "figures/mispredictions_grid.png",
         "figures/mistakes_explained.png",
-        "figures/label_error_recall.png",
     ]
     runs = expand(
         "results/{labels}/seed{seed}/{name}",
@@ -210,7 +209,11 @@ def run_results(labels):
         seed=config["train"]["seeds"],
         name=names,
     )
-    whole = ["label_errors/suspects.parquet", "label_errors/estimate.json"]
+    whole = [
+        "label_errors/suspects.parquet",
+        "label_errors/estimate.json",
+        "figures/label_error_recall.png",
+    ]
     return [
         *runs,
         *expand("results/{labels}/{name}", labels=labels, name=whole),
