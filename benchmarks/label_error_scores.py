@@ -57,6 +57,8 @@ def interval(ranking: Ranking) -> tuple[float, float]:
     values = []
     for _ in range(RESAMPLES):
         rows = rng.integers(0, len(ranking.wrong), len(ranking.wrong))
+        if not ranking.wrong[rows].any():
+            continue  # nothing to find in this draw
         values.append(average_precision_score(ranking.wrong[rows], ranking.values[rows]))
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
