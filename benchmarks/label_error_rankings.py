@@ -24,11 +24,21 @@ NAMES = {
     "self_influence": "TracIn self-influence, as published",
 }
 DRAWN = {"loss", "area_under_margin", "self_influence"}
-FRONT = {"suggested_probability", "suspicion"}
+FRONT = ["suggested_probability", "suspicion"]
 
 
 def rankings(results: Path, folds: int) -> list[Ranking]:
-    """Every ranking of the training images in a finished run's `results`."""
+    """Every ranking of the training images in a finished run's `results`, baselines included."""
+    found = signal_rankings(results)
+    wrong = found[0].wrong
+    found += baselines(results, wrong)
+    if folds:
+        found += fold_baselines(results, folds, wrong)
+    return found
+
+
+def signal_rankings(results: Path) -> list[Ranking]:
+    """The combination, first, and each of its signals, images by rising train_id."""
     suspects = pd.read_parquet(results / "original/label_errors/suspects.parquet")
     manifest = pd.read_parquet(results / "dataset/manifest.parquet").set_index("sample_id")
     suspects = suspects.sort_values("train_id", ignore_index=True)
@@ -36,21 +46,17 @@ def rankings(results: Path, folds: int) -> list[Ranking]:
     if rows["true_label"].isna().any():
         raise SystemExit("the manifest lacks a true_label for some training images.")
     wrong = (rows["label"] != rows["true_label"]).to_numpy()
-    spent = seconds(results)
     # The rank holds what suspicion, rounded near one, no longer tells apart.
     combined = -suspects["rank"].to_numpy(dtype=float)
-    found = [Ranking("suspicion", combined, wrong, spent["all"], drawn=True)]
-    for column in suspects.select_dtypes("float").columns.difference(list(FRONT)):
+    found = [Ranking("suspicion", combined, wrong, seconds(results), drawn=True)]
+    for column in suspects.select_dtypes("float").columns.difference(FRONT):
         name = NAMES.get(column, column)
         values = suspects[column].to_numpy(dtype=float)
         found.append(Ranking(name, values, wrong, 0.0, drawn=column in DRAWN))
-    found += baselines(results, suspects["train_id"].to_numpy(), wrong)
-    if folds:
-        found += fold_baselines(results, folds, wrong)
     return found
 
 
-def seconds(results: Path) -> dict[str, float]:
+def seconds(results: Path) -> float:
     """What the combination took beyond training and prediction, from Snakemake's own records."""
     files = [
         *results.glob("benchmarks/original/seed0/views.tsv"),
@@ -58,7 +64,7 @@ def seconds(results: Path) -> dict[str, float]:
         *results.glob("benchmarks/original/seed0/gradients/*/*.tsv"),
         *results.glob("benchmarks/original/seed0/tiles/train*.tsv"),
     ]
-    return {"all": float(sum(pd.read_csv(file, sep="\t")["s"].sum() for file in files))}
+    return float(sum(pd.read_csv(file, sep="\t")["s"].sum() for file in files))
 
 
 def timed(
@@ -83,8 +89,10 @@ def labels_of(results: Path, ids: np.ndarray) -> np.ndarray:
     return table.loc[ids, "label_index"].to_numpy(dtype=np.int64)
 
 
-def baselines(results: Path, ids: np.ndarray, wrong: np.ndarray) -> list[Ranking]:
+def baselines(results: Path, wrong: np.ndarray) -> list[Ranking]:
     """cleanlab on the same probabilities, and with cross-validated probes on the same features."""
+    signals = pd.read_parquet(results / "original/seed0/label_errors/signals.parquet")
+    ids = signals["train_id"].to_numpy()
     seen = read_views(results / "original/seed0/label_errors/views.safetensors").only(ids)
     labels = labels_of(results, ids)
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -21,39 +19,30 @@ import yaml
 
 from benchmarks.label_error_rankings import rankings
 from benchmarks.label_error_scores import Ranking, score_table
+from benchmarks.workflow import ROOT, SUSPECTS, run_workflow
 from tracin.figures.recall import recall_curves
 from tracin.figures.style import save
 from tracin.files import write_json
 
-ROOT = Path(__file__).resolve().parent.parent
 PLAIN, COMBINATION, FOLDS = "loss of the best weights", "suspicion", "cleanlab, 5 folds"
 
 
-def run_workflow(arguments: argparse.Namespace, folder: Path) -> None:
+def run(arguments: argparse.Namespace, folder: Path) -> None:
     """Run the workflow on the manifest below `folder`, up to the list of suspects."""
-    dataset = Path(arguments.dataset).resolve()
-    overlay = {
-        "dataset": {
-            "source": "manifest",
-            "path": str(dataset),
-            "label_column": arguments.label_column,
-        },
+    dataset = {
+        "source": "manifest",
+        "path": str(Path(arguments.dataset).resolve()),
+        "label_column": arguments.label_column,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
-    targets = ["results/original/label_errors/suspects.parquet"]
-    # Folds are made apart: the combination that is measured may not see them.
-    targets += [
-        f"results/original-fold{fold}/seed0/label_errors/views.safetensors"
-        for fold in range(arguments.folds)
-    ]
-    common = [sys.executable, "-m", "snakemake", "--cores", arguments.cores, "--directory", folder]
-    files = [ROOT / "config.yaml", arguments.configfile, folder / "overlay.yaml"]
-    subprocess.run([*common, "--configfile", *files, "--", targets[0]], cwd=ROOT, check=True)
+    example = yaml.safe_load(Path(arguments.configfile).read_text(encoding="utf-8"))
+    example["dataset"] = example.get("dataset", {}) | dataset
+    run_workflow(folder, example, [SUSPECTS], arguments.cores)
     if arguments.folds:
-        (folder / "folds.yaml").write_text(f"label_errors: {{folds: {arguments.folds}}}\n")
-        files.append(folder / "folds.yaml")
-        subprocess.run([*common, "--configfile", *files, "--", *targets[1:]], cwd=ROOT, check=True)
+        # Apart, as the combination that is measured may not see them.
+        views = "results/original-fold{}/seed0/label_errors/views.safetensors"
+        example["label_errors"] = {"folds": arguments.folds}
+        targets = [views.format(fold) for fold in range(arguments.folds)]
+        run_workflow(folder, example, targets, arguments.cores)
 
 
 def headline(table: pd.DataFrame) -> dict[str, float]:
@@ -99,7 +88,7 @@ def main() -> None:
     parser.add_argument("--cores", default="all")
     arguments = parser.parse_args()
     folder = Path("results/benchmarks/label_errors").resolve() / arguments.label_column
-    run_workflow(arguments, folder)
+    run(arguments, folder)
     report(rankings(folder / "results", arguments.folds), folder, arguments)
 
 
