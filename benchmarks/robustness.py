@@ -116,10 +116,15 @@ def run_case(name: str, cores: str) -> dict[str, Any]:
 def main() -> None:
     """Run the cases and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("case", nargs="*", choices=[[], *CASES], default=list(CASES))
+    parser.add_argument(
+        "case", nargs="*", help=f"of {', '.join(CASES).replace('%', '%%')}; none: all"
+    )
     parser.add_argument("--cores", default="all")
     arguments = parser.parse_args()
-    table = pd.DataFrame([run_case(name, arguments.cores) for name in arguments.case])
+    unknown = [name for name in arguments.case if name not in CASES]
+    if unknown:
+        parser.error(f"unknown cases {unknown}")
+    table = pd.DataFrame([run_case(n, arguments.cores) for n in arguments.case or CASES])
     print(table.round(3).to_string(index=False))
     rows = [{k: v for k, v in row.items() if v == v} for row in table.to_dict("records")]
     target = Path("results/benchmarks/robustness.json")
