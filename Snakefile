@@ -30,6 +30,7 @@ include: "rules/model.smk"
 include: "rules/influence.smk"
 include: "rules/diagnosis.smk"
 include: "rules/figures.smk"
+include: "rules/dashboards.smk"
 
 
 localrules:

@@ -14,6 +14,9 @@ RECIPE = (
     "learning_rate_backbone optimizer weight_decay momentum plateau_factor plateau_patience "
     "patience checkpoint_every precision"
 ).split()
+# What is made of label_errors/, per label set; empty until that folder is made, then
+# ["figures/mislabeled_candidates.png"].
+LABEL_ERROR_RESULTS = []
 
 
 def check_config():
@@ -36,6 +39,8 @@ def check_config():
                 f"influence.checkpoints: {influence['checkpoints']} slots, but {epochs} epochs pool only "
                 f"{pooled} checkpoints; lower it or train.checkpoint_every"
             )
+        if 1 < len(train["seeds"]) < config["cross_runs"]["min_runs"]:
+            problems.append("cross_runs.min_runs: more than there are train.seeds")
         if train["input_size"] > config["dataset"]["stored_size"]:
             problems.append("train.input_size: larger than dataset.stored_size")
     if problems:
@@ -60,10 +65,13 @@ def library(script):
                 if path.exists() and path not in found:
                     found.add(path)
                     todo.append(path)
-    return sorted(
-        str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-        for path in found
-    )
+    return sorted(map(shipped, found))
+
+
+def shipped(path):
+    """A file of the workflow as an input: relative where it can be, so that a moved copy is as new."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def imported_modules(path):
@@ -161,6 +169,27 @@ def pretrained(wildcards):
     return [] if config["model"]["weights"] == "none" else ["results/weights/backbone.safetensors"]
 
 
+def all_seeds(name):
+    """One result of every seed's run, in the order of train.seeds."""
+    return expand("results/{{labels}}/seed{seed}/{name}", seed=config["train"]["seeds"], name=name)
+
+
+def label_error_estimate(wildcards):
+    """The estimate of wrong labels that the summary speaks of, where it is made."""
+    estimate = f"results/{wildcards.labels}/label_errors/estimate.json"
+    return [estimate] if LABEL_ERROR_RESULTS else []
+
+
+def class_page_labels(wildcards):
+    """Labels of a class's page in the report, by the class index that begins the page's name."""
+    classes = json.loads(Path("results/dataset/classes.json").read_text(encoding="utf-8"))
+    name = classes[int(wildcards.page.split("-")[0])]
+    # The report resolves braces as wildcards and puts labels into a script element unescaped.
+    for sign, likeness in zip("{}<", "｛｝‹"):
+        name = name.replace(sign, likeness)
+    return {"label set": "{labels}", "seed": "{seed}", "class": name}
+
+
 def run_results(labels):
     """Everything made for one label set."""
     names = [
@@ -176,28 +205,22 @@ def run_results(labels):
         "figures/mispredictions_grid.png",
         "figures/mistakes_explained.png",
         "figures/label_error_recall.png",
+        "figures/overall_dashboard.png",
+        "figures/per_class",
+        "figures/top_helpful_images.png",
+        "diagnosis/misprediction_influence_analysis.parquet",
     ]
-    return expand(
-        "results/{labels}/seed{seed}/{name}",
-        labels=labels,
-        seed=config["train"]["seeds"],
-        name=names,
-    )
+    seeds = config["train"]["seeds"]
+    per_run = expand("results/{labels}/seed{seed}/{name}", labels=labels, seed=seeds, name=names)
+    together = ["summary.json", *LABEL_ERROR_RESULTS]
+    if len(seeds) > 1:
+        together.append("runs/summary.txt")
+    return [*per_run, *(f"results/{labels}/{name}" for name in together)]
 
 
 def summary(labels):
     """What a finished run says at its end."""
-    lines = []
-    for seed in config["train"]["seeds"]:
-        folder = Path(f"results/{labels}/seed{seed}")
-        if (folder / "evaluation.json").exists():
-            result = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-            lines.append(
-                f"{folder}: test accuracy {result['accuracy']:.3f} on {result['images']} images; "
-                f"look at {folder}/figures/mistakes_explained.png first"
-            )
-    if planted_noise():
-        lines.append(
-            f"{planted_noise():.0%} of the training labels were flipped on purpose (dataset.planted_noise)."
-        )
-    return "\n".join(lines)
+    path = Path(f"results/{labels}/summary.json")
+    if not path.exists():
+        return ""
+    return "\n".join(json.loads(path.read_text(encoding="utf-8"))["short"])

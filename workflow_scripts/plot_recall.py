@@ -20,4 +20,4 @@ if errors is None:
 else:
     planted = snakemake.params.planted > 0
     figure = recall_figure(errors, f"{errors.sum()} planted wrong labels" if planted else "")
-save(figure, snakemake.output.figure)
+save(figure, snakemake.output.figure, snakemake.output.svg)
