@@ -190,6 +190,16 @@ def class_page_labels(wildcards):
     return {"label set": "{labels}", "seed": "{seed}", "class": name}
 
 
+def image_page_labels(wildcards):
+    """Labels of a training image's page in the report.
+
+    Where a label has two values, the report makes it a switch and breaks unless every row has
+    both. Pages of two runs or two effects have no counterpart, so neither gets a column.
+    """
+    page = wildcards.page.replace("_", " #")
+    return {"run": f"{wildcards.labels}, seed {wildcards.seed}", wildcards.effect: page}
+
+
 def run_results(labels):
     """Everything made for one label set."""
     names = [

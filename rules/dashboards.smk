@@ -83,12 +83,7 @@ rule plot_top_images:
             patterns=["{effect}/{page}.png"],
             caption="../report/detailed_image.rst",
             category="Influence by image",
-            labels={
-                "label set": "{labels}",
-                "seed": "{seed}",
-                "effect": "{effect}",
-                "rank and id": "{page}",
-            },
+            labels=image_page_labels,
         ),
     log:
         "results/logs/{labels}/seed{seed}/plot_top_images.log",
@@ -115,7 +110,7 @@ rule plot_candidates:
             "results/{labels}/figures/mislabeled_candidates.png",
             caption="../report/mislabeled_candidates.rst",
             category="Label errors",
-            labels={"label set": "{labels}", "seed": "all", "figure": "candidates"},
+            labels={"label set": "{labels}", "figure": "candidates"},
         ),
     log:
         "results/logs/{labels}/plot_candidates.log",

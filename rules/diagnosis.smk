@@ -98,7 +98,6 @@ rule cross_runs:
             category="Cross-run analysis",
             labels={
                 "label set": "{labels}",
-                "seed": "all",
                 "figure": "persistent mispredictions (table)",
             },
         ),
@@ -109,7 +108,6 @@ rule cross_runs:
             category="Cross-run analysis",
             labels={
                 "label set": "{labels}",
-                "seed": "all",
                 "figure": "training images influential in several runs (table)",
             },
         ),
@@ -120,7 +118,6 @@ rule cross_runs:
             category="Cross-run analysis",
             labels={
                 "label set": "{labels}",
-                "seed": "all",
                 "figure": "influence of each run (table)",
             },
         ),
@@ -129,7 +126,7 @@ rule cross_runs:
             "results/{labels}/runs/confusion_pairs.csv",
             caption="../report/cross_runs_tables.rst",
             category="Cross-run analysis",
-            labels={"label set": "{labels}", "seed": "all", "figure": "confusions (table)"},
+            labels={"label set": "{labels}", "figure": "confusions (table)"},
         ),
         class_error_rates="results/{labels}/runs/class_error_rates.parquet",
         class_error_rates_csv=report(
@@ -138,7 +135,6 @@ rule cross_runs:
             category="Cross-run analysis",
             labels={
                 "label set": "{labels}",
-                "seed": "all",
                 "figure": "error rates of classes (table)",
             },
         ),
@@ -146,13 +142,13 @@ rule cross_runs:
             "results/{labels}/runs/summary.txt",
             caption="../report/cross_runs_tables.rst",
             category="Cross-run analysis",
-            labels={"label set": "{labels}", "seed": "all", "figure": "summary (text)"},
+            labels={"label set": "{labels}", "figure": "summary (text)"},
         ),
         figure=report(
             "results/{labels}/runs/runs_dashboard.png",
             caption="../report/cross_runs.rst",
             category="Cross-run analysis",
-            labels={"label set": "{labels}", "seed": "all", "figure": "dashboard"},
+            labels={"label set": "{labels}", "figure": "dashboard"},
         ),
         svg="results/{labels}/runs/runs_dashboard.svg",
     log:
@@ -183,7 +179,7 @@ rule summarise:
             "results/{labels}/summary.html",
             caption="../report/summary.rst",
             category="At a glance",
-            labels={"label set": "{labels}", "seed": "all", "figure": "summary"},
+            labels={"label set": "{labels}", "figure": "summary"},
         ),
     log:
         "results/logs/{labels}/summarise.log",

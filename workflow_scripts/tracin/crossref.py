@@ -163,7 +163,7 @@ def class_influence(images: pd.DataFrame, topk: pd.DataFrame, classes: int) -> n
     ).reshape(classes, classes)
     listed = label.loc[topk["test_id"].unique()].to_numpy(np.int64)
     tests = np.bincount(listed, minlength=classes)
-    return np.divide(total, tests, out=np.zeros_like(total), where=tests > 0)
+    return np.divide(total, tests, out=np.zeros(total.shape), where=tests > 0)
 
 
 def opponent_shares(images: pd.DataFrame, topk: pd.DataFrame) -> pd.DataFrame:

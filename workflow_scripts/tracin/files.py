@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 # A cell that begins so is a formula to a spreadsheet.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t")
 
 
 def _default_mode() -> int:
@@ -96,7 +96,11 @@ def write_csv(frame: pd.DataFrame, path: Path | str) -> None:
 
 
 def _inert(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    # A bare carriage return ends the row to a spreadsheet, and to_csv would not quote it.
+    visible = cell.replace("\r", "\\r")
+    return f"'{visible}" if visible.startswith(FORMULA) else visible
 
 
 def write_tables(frame: pd.DataFrame, parquet: Path | str, csv: Path | str) -> None:

@@ -92,7 +92,7 @@ def mislabeled_candidates(
         for row in ranked.to_dict("records")
     ]
     suspected = int(suspects["suspected"].sum())
-    title = f"The {len(cells)} training labels most likely wrong, of {suspected:,} suspected"
+    title = f"The {len(cells)} training labels most likely wrong; {suspected:,} are suspected"
     caption = (
         "Suspicion runs from 0 to 1 (surely wrong). Vermilion frame: within the number of images "
         "worth reviewing; orange: beyond it. Look at the image before changing its label."
@@ -150,7 +150,7 @@ def _detailed(
     text = f"label {short(row['label'], 40)}\n{_truly(images['true_label'], row)}".rstrip("\n")
     cell = Cell(pixels[int(row["train_id"])], text, colour, 3)
     thumbnail(figure, cell, EDGE, top + 0.2, LARGE)
-    path = "\n".join(_pieces(tail(row["path"], 140), characters(LARGE, 7.5)))
+    path = "\n".join(_pieces(tail(row["path"], 140), characters(LARGE, 9)))
     write(figure, EDGE, top + 0.3 + LARGE, path, fontsize=7.5)
     draw_cells(figure, TESTS, _moved(moved, images, pixels), left, top)
     return figure

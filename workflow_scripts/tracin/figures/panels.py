@@ -121,12 +121,12 @@ def opponent_share(axes: Axes, shares: pd.DataFrame) -> None:
 def most_listed(axes: Axes, counted: pd.DataFrame, count: int = 15) -> None:
     """Bars of the training images that are in the most lists, proponent and opponent apart."""
     top = counted.head(count)
-    axes.set_title("Training images in the most lists")
+    axes.set_title("Training images in the most lists:\nplain as proponent, hatched as opponent")
     if top.empty:
         say(axes, "No training image is in any list.")
         return
     places = np.arange(len(top))
-    axes.barh(places, top["as_proponent"], color=GREEN, label="as proponent")
+    axes.barh(places, top["as_proponent"], color=GREEN)
     axes.barh(
         places,
         top["as_opponent"],
@@ -135,7 +135,6 @@ def most_listed(axes: Axes, counted: pd.DataFrame, count: int = 15) -> None:
         hatch="///",
         edgecolor="white",
         linewidth=0,
-        label="as opponent",
     )
     names = [
         f"{short(label, NAME_LENGTH)}  #{train}"
@@ -146,12 +145,11 @@ def most_listed(axes: Axes, counted: pd.DataFrame, count: int = 15) -> None:
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axes.set(xlabel="test images whose list it is in", ylabel="label and id of the image")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
 
 
 def helping_classes(axes: Axes, influence: np.ndarray, classes: list[str], count: int = 15) -> None:
     """Bars of the training classes that help or harm one test class the most, [C]."""
-    axes.set_title("Training classes: right helps, left harms")
+    axes.set_title("Training classes:\nto the right helps, to the left harms")
     order = np.argsort(-np.abs(influence), kind="stable")[:count]
     order = order[influence[order] != 0]
     if not len(order):

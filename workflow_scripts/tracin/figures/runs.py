@@ -54,8 +54,7 @@ def _ranges(axes: Axes, table: pd.DataFrame, value: str) -> None:
     places = np.arange(len(table))
     axes.hlines(places, table[f"min_{value}"], table[f"max_{value}"], color=GREY, linewidth=2)
     axes.plot(table[f"mean_{value}"], places, "o", color=BLUE, markersize=5)
-    axes.set_xlim(left=0)
-    axes.margins(x=0.1)
+    axes.set_xlim(0, max(1.1 * table[f"max_{value}"].max(), 0.01))
 
 
 def _accuracy(axes: Axes, accuracies: Mapping[int, float]) -> None:

@@ -64,17 +64,21 @@ def save(figure: Figure, *paths: str | Path) -> None:
 
 
 def short(text: object, length: int = 18) -> str:
-    """Return `text` on one line in at most `length` characters, ending in an ellipsis if cut.
+    """Return `text` on one line in at most `length` letters' width, ending in an ellipsis if cut.
 
     Control characters, which no font draws and SVG forbids, become a visible mark.
     """
     marked = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
-    return marked if len(marked) <= length else marked[: length - 1].rstrip() + "…"
+    # The letters of East Asian scripts are twice as wide.
+    widths = np.cumsum([2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in marked])
+    if not marked or widths[-1] <= length:
+        return marked
+    return marked[: int(np.searchsorted(widths, length - 1, side="right"))].rstrip() + "…"
 
 
 def tail(text: object, length: int) -> str:
     """Return the last `length` characters of a path: the file's name says more than its folder."""
-    full = short(text, len(str(text)) + 1)
+    full = short(text, 2 * len(str(text)))
     return full if len(full) <= length else "…" + full[1 - length :]
 
 
