@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tracin.crossref import appearances, class_influence, opponent_shares
 from tracin.figures.panels import (
@@ -29,10 +28,8 @@ def overall_dashboard(images: pd.DataFrame, topk: pd.DataFrame, classes: list[st
     longest = min(NAME_LENGTH, max(map(len, classes)))
     matrix = float(np.clip(0.21 * len(classes), 3.2, 12)) + 0.075 * longest + 1.6
     width = max(13.0, matrix + 6.5)
-    figure = Figure(
-        figsize=(width, 4.2 + max(matrix - 0.6, 4.6)), layout=ConstrainedLayoutEngine(h_pad=0.1)
-    )
-    rows = figure.add_gridspec(2, 1, height_ratios=[4.0, max(matrix - 0.6, 4.6)])
+    figure = Figure(figsize=(width, 4.2 + max(matrix - 0.5, 4.6)), layout="constrained")
+    rows = figure.add_gridspec(2, 1, height_ratios=[4.0, max(matrix - 0.5, 4.6)])
     upper, lower = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
     tests = topk["test_id"].nunique()
     figure.suptitle(

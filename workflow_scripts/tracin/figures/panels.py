@@ -175,7 +175,7 @@ def class_matrix(axes: Axes, influence: np.ndarray, classes: list[str]) -> None:
         say(axes, NO_INFLUENCE)
         return
     norm = SymLogNorm(linthresh=largest / 100, vmin=-largest, vmax=largest)
-    drawn = axes.imshow(influence, cmap="RdBu", norm=norm)
+    drawn = axes.imshow(influence, cmap="RdBu", norm=norm, aspect="auto")
     figure = axes.get_figure()
     assert figure is not None
     bar = figure.colorbar(drawn, ax=axes, shrink=0.7, pad=0.02)
