@@ -13,7 +13,9 @@ from tests.conftest import snakemake
 # job name and number, as the table that ends a dry run lists them
 ROW = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
-TILES = {"tile", "merge", "topk", "plot_mistakes"}
+CROSS_REFERENCE = {"cross_reference", "plot_top_images", "summarise"}
+AFTER_TOPK = CROSS_REFERENCE | {"plot_mistakes", "plot_overall", "plot_classes"}
+TILES = AFTER_TOPK | {"tile", "merge", "topk"}
 AFTER_GRADIENTS = TILES | {"gradients", "self_influence"}
 AFTER_PREDICTIONS = {
     "predict",
@@ -22,8 +24,7 @@ AFTER_PREDICTIONS = {
     "plot_confusion",
     "plot_mispredictions",
     "plot_recall",
-    "plot_mistakes",
-}
+} | AFTER_TOPK
 AFTER_TRAINING = AFTER_GRADIENTS | AFTER_PREDICTIONS | {"train", "plot_learning_curves"}
 AFTER_MANIFEST = AFTER_TRAINING | {"manifest", "label_set"}
 
@@ -33,7 +34,9 @@ STALE: list[tuple[str, object, set[str]]] = [
     ("influence.tiles", {"train": 3, "test": 2}, TILES),
     ("influence.shards", {"train": 3, "val": 1, "test": 1}, AFTER_GRADIENTS),
     ("influence.checkpoints", 3, AFTER_TRAINING),
-    ("figures.grid_images", 6, {"plot_mispredictions"}),
+    ("figures.grid_images", 6, {"plot_mispredictions", "plot_top_images"}),
+    ("figures.detailed", 3, {"plot_top_images"}),
+    ("cross_runs.min_runs", 3, set()),
     ("figures.mistakes", 2, {"plot_mistakes"}),
     ("figures.per_mistake", 3, {"plot_mistakes"}),
     ("train.label_smoothing", 0.2, AFTER_TRAINING),
@@ -80,8 +83,15 @@ def test_one_setting_reruns_what_depends_on_it(
 def test_a_new_seed_runs_its_own_chain_only(demo: Path) -> None:
     with setting(demo, "train.seeds", [0, 1]) as overlay:
         output = snakemake(demo, "-n", "--configfile", str(overlay))
-    assert set(jobs(output)) == AFTER_TRAINING
+    assert set(jobs(output)) == AFTER_TRAINING | {"cross_runs"}
     assert not re.search(r"output: .*seed0", output)
+
+
+def test_runs_are_crossed_only_when_there_are_several(workflow: Path) -> None:
+    assert "cross_runs" not in jobs(snakemake(workflow, "-n"))
+    with setting(workflow, "train.seeds", [0, 1, 2]) as overlay:
+        planned = jobs(snakemake(workflow, "-n", "--configfile", str(overlay)))
+    assert (planned["cross_runs"], planned["summarise"], planned["plot_classes"]) == (1, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +99,8 @@ def test_a_new_seed_runs_its_own_chain_only(demo: Path) -> None:
     [
         ("influence.py", AFTER_GRADIENTS - {"gradients"}),
         ("figures/recall.py", {"plot_recall"}),
+        ("figures/galleries.py", {"plot_top_images"}),
+        ("crossref.py", AFTER_TOPK - {"plot_mistakes"}),
         ("splitting.py", AFTER_MANIFEST),
     ],
 )
@@ -125,3 +137,21 @@ def test_more_slots_than_pooled_epochs_is_found_in_advance(workflow: Path) -> No
     (workflow / "overlay.yaml").write_text("influence: {checkpoints: 9}\n")
     output = snakemake(workflow, "-n", "--configfile", "overlay.yaml", check=False)
     assert "9 slots, but 9 epochs pool only" in output
+
+
+def test_more_runs_to_agree_than_there_are_is_found_in_advance(workflow: Path) -> None:
+    (workflow / "overlay.yaml").write_text("train: {seeds: [0, 1]}\ncross_runs: {min_runs: 3}\n")
+    output = snakemake(workflow, "-n", "--configfile", "overlay.yaml", check=False)
+    assert "cross_runs.min_runs: more than there are train.seeds" in output
+
+
+def test_figures_of_label_errors_need_their_tables_alone(workflow: Path) -> None:
+    """Whoever has suspects.parquet can draw them; the rule that makes it may be another's."""
+    for name in ("original/label_errors/suspects", "dataset/manifest"):
+        path = workflow / "results" / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (workflow / "results/dataset/pixels.npy").touch()
+    target = "results/original/figures/mislabeled_candidates.png"
+    output = snakemake(workflow, "-n", "--allowed-rules", "plot_candidates", "--", target)
+    assert jobs(output) == {"plot_candidates": 1}

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
 HARMFUL = 5
@@ -158,7 +157,7 @@ def render_markdown(template: str, found: dict[str, Any]) -> str:
 
 
 def _escaped(value: Any) -> Any:
-    if not isinstance(value, str) or isinstance(value, Markup):
+    if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
     return MARKDOWN.sub(r"\\\1", " ".join(value.split()))
 
