@@ -34,6 +34,7 @@ include: "rules/influence.smk"
 include: "rules/label_errors.smk"
 include: "rules/diagnosis.smk"
 include: "rules/figures.smk"
+include: "rules/dashboards.smk"
 
 
 localrules:

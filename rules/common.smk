@@ -36,6 +36,8 @@ def check_config():
                 f"influence.checkpoints: {influence['checkpoints']} slots, but {epochs} epochs pool only "
                 f"{pooled} checkpoints; lower it or train.checkpoint_every"
             )
+        if 1 < len(train["seeds"]) < config["cross_runs"]["min_runs"]:
+            problems.append("cross_runs.min_runs: more than there are train.seeds")
         if train["input_size"] > config["dataset"]["stored_size"]:
             problems.append("train.input_size: larger than dataset.stored_size")
     if problems:
@@ -60,10 +62,13 @@ def library(script):
                 if path.exists() and path not in found:
                     found.add(path)
                     todo.append(path)
-    return sorted(
-        str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-        for path in found
-    )
+    return sorted(map(shipped, found))
+
+
+def shipped(path):
+    """A file of the workflow as an input: relative where it can be, so that a moved copy is as new."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 def imported_modules(path):
@@ -173,18 +178,34 @@ def out_of_fold(wildcards):
     return [name] if config["label_errors"]["folds"] else []
 
 
-def label_error_runs(name):
-    """A file of every run that the ranking of suspects rests on."""
-    return expand(
-        "results/{{labels}}/seed{seed}/label_errors/{name}",
-        seed=config["train"]["seeds"],
-        name=name,
-    )
-
-
 def pretrained(wildcards):
     """The backbone that training starts from: none, or one file."""
     return [] if config["model"]["weights"] == "none" else ["results/weights/backbone.safetensors"]
+
+
+def all_seeds(name):
+    """One result of every seed's run, in the order of train.seeds."""
+    return expand("results/{{labels}}/seed{seed}/{name}", seed=config["train"]["seeds"], name=name)
+
+
+def class_page_labels(wildcards):
+    """Labels of a class's page in the report, by the class index that begins the page's name."""
+    classes = json.loads(Path("results/dataset/classes.json").read_text(encoding="utf-8"))
+    name = classes[int(wildcards.page.split("-")[0])]
+    # The report resolves braces as wildcards and puts labels into a script element unescaped.
+    for sign, likeness in zip("{}<", "｛｝‹"):
+        name = name.replace(sign, likeness)
+    return {"label set": "{labels}", "seed": "{seed}", "class": name}
+
+
+def image_page_labels(wildcards):
+    """Labels of a training image's page in the report.
+
+    Where a label has two values, the report makes it a switch and breaks unless every row has
+    both. Pages of two runs or two effects have no counterpart, so neither gets a column.
+    """
+    page = wildcards.page.replace("_", " #")
+    return {"run": f"{wildcards.labels}, seed {wildcards.seed}", wildcards.effect: page}
 
 
 def run_results(labels):
@@ -202,38 +223,31 @@ def run_results(labels):
         "figures/confusion_matrix.png",
         "figures/mispredictions_grid.png",
         "figures/mistakes_explained.png",
+        "figures/overall_dashboard.png",
+        "figures/per_class",
+        "figures/top_helpful_images.png",
+        "diagnosis/misprediction_influence_analysis.parquet",
     ]
-    runs = expand(
-        "results/{labels}/seed{seed}/{name}",
-        labels=labels,
-        seed=config["train"]["seeds"],
-        name=names,
-    )
-    whole = [
+    together = [
+        "summary.json",
         "label_errors/suspects.parquet",
         "label_errors/estimate.json",
         "figures/label_error_recall.png",
+        "figures/mislabeled_candidates.png",
     ]
+    seeds = config["train"]["seeds"]
+    if len(seeds) > 1:
+        together.append("runs/summary.txt")
     return [
-        *runs,
-        *expand("results/{labels}/{name}", labels=labels, name=whole),
+        *expand("results/{labels}/seed{seed}/{name}", labels=labels, seed=seeds, name=names),
+        *(f"results/{labels}/{name}" for name in together),
         "results/dataset/near_duplicates.parquet",
     ]
 
 
 def summary(labels):
     """What a finished run says at its end."""
-    lines = []
-    for seed in config["train"]["seeds"]:
-        folder = Path(f"results/{labels}/seed{seed}")
-        if (folder / "evaluation.json").exists():
-            result = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-            lines.append(
-                f"{folder}: test accuracy {result['accuracy']:.3f} on {result['images']} images; "
-                f"look at {folder}/figures/mistakes_explained.png first"
-            )
-    if planted_noise():
-        lines.append(
-            f"{planted_noise():.0%} of the training labels were flipped on purpose (dataset.planted_noise)."
-        )
-    return "\n".join(lines)
+    path = Path(f"results/{labels}/summary.json")
+    if not path.exists():
+        return ""
+    return "\n".join(json.loads(path.read_text(encoding="utf-8"))["short"])

@@ -19,3 +19,173 @@ rule mispredictions:
         "../envs/tables.yaml"
     script:
         "../workflow_scripts/mispredictions.py"
+
+
+rule cross_reference:
+    """Cross the mispredictions with the training images behind them."""
+    input:
+        predictions="results/{labels}/seed{seed}/predictions.parquet",
+        topk="results/{labels}/seed{seed}/influence/topk.parquet",
+        manifest="results/dataset/manifest.parquet",
+        classes="results/dataset/classes.json",
+        code=library("cross_reference.py"),
+    output:
+        analysis="results/{labels}/seed{seed}/diagnosis/misprediction_influence_analysis.parquet",
+        analysis_csv=report(
+            "results/{labels}/seed{seed}/diagnosis/misprediction_influence_analysis.csv",
+            caption="../report/influence_analysis.rst",
+            category="Influence",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "mistakes x training images (table)",
+            },
+        ),
+        cross="results/{labels}/seed{seed}/diagnosis/misprediction_cross_analysis.parquet",
+        cross_csv=report(
+            "results/{labels}/seed{seed}/diagnosis/misprediction_cross_analysis.csv",
+            caption="../report/cross_analysis.rst",
+            category="Influence",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "mistakes x mispredicted training images (table)",
+            },
+        ),
+        appearances="results/{labels}/seed{seed}/diagnosis/appearances.parquet",
+        appearances_csv=report(
+            "results/{labels}/seed{seed}/diagnosis/appearances.csv",
+            caption="../report/appearances.rst",
+            category="Influence",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "appearances in lists (table)",
+            },
+        ),
+        by_class="results/{labels}/seed{seed}/diagnosis/appearances_by_class.parquet",
+        by_class_csv=report(
+            "results/{labels}/seed{seed}/diagnosis/appearances_by_class.csv",
+            caption="../report/appearances.rst",
+            category="Influence",
+            labels={
+                "label set": "{labels}",
+                "seed": "{seed}",
+                "figure": "appearances in lists by class (table)",
+            },
+        ),
+    log:
+        "results/logs/{labels}/seed{seed}/cross_reference.log",
+    conda:
+        "../envs/tables.yaml"
+    script:
+        "../workflow_scripts/cross_reference.py"
+
+
+rule cross_runs:
+    """Draw and tabulate what the runs of all seeds agree on."""
+    input:
+        predictions=all_seeds("predictions.parquet"),
+        topk=all_seeds("influence/topk.parquet"),
+        manifest="results/dataset/manifest.parquet",
+        classes="results/dataset/classes.json",
+        code=library("cross_runs.py"),
+    output:
+        persistent_mispredictions="results/{labels}/runs/persistent_mispredictions.parquet",
+        persistent_mispredictions_csv=report(
+            "results/{labels}/runs/persistent_mispredictions.csv",
+            caption="../report/cross_runs_tables.rst",
+            category="Cross-run analysis",
+            labels={
+                "label set": "{labels}",
+                "figure": "persistent mispredictions (table)",
+            },
+        ),
+        consistent_influences="results/{labels}/runs/consistent_influences.parquet",
+        consistent_influences_csv=report(
+            "results/{labels}/runs/consistent_influences.csv",
+            caption="../report/cross_runs_tables.rst",
+            category="Cross-run analysis",
+            labels={
+                "label set": "{labels}",
+                "figure": "training images influential in several runs (table)",
+            },
+        ),
+        influence_statistics="results/{labels}/runs/influence_statistics.parquet",
+        influence_statistics_csv=report(
+            "results/{labels}/runs/influence_statistics.csv",
+            caption="../report/cross_runs_tables.rst",
+            category="Cross-run analysis",
+            labels={
+                "label set": "{labels}",
+                "figure": "influence of each run (table)",
+            },
+        ),
+        confusion_pairs="results/{labels}/runs/confusion_pairs.parquet",
+        confusion_pairs_csv=report(
+            "results/{labels}/runs/confusion_pairs.csv",
+            caption="../report/cross_runs_tables.rst",
+            category="Cross-run analysis",
+            labels={"label set": "{labels}", "figure": "confusions (table)"},
+        ),
+        class_error_rates="results/{labels}/runs/class_error_rates.parquet",
+        class_error_rates_csv=report(
+            "results/{labels}/runs/class_error_rates.csv",
+            caption="../report/cross_runs_tables.rst",
+            category="Cross-run analysis",
+            labels={
+                "label set": "{labels}",
+                "figure": "error rates of classes (table)",
+            },
+        ),
+        text=report(
+            "results/{labels}/runs/summary.txt",
+            caption="../report/cross_runs_tables.rst",
+            category="Cross-run analysis",
+            labels={"label set": "{labels}", "figure": "summary (text)"},
+        ),
+        figure=report(
+            "results/{labels}/runs/runs_dashboard.png",
+            caption="../report/cross_runs.rst",
+            category="Cross-run analysis",
+            labels={"label set": "{labels}", "figure": "dashboard"},
+        ),
+        svg="results/{labels}/runs/runs_dashboard.svg",
+    log:
+        "results/logs/{labels}/cross_runs.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        settings={"seeds": config["train"]["seeds"], **config["cross_runs"]},
+    script:
+        "../workflow_scripts/cross_runs.py"
+
+
+rule summarise:
+    """Write the one page that says what was found and what to do next."""
+    input:
+        evaluations=all_seeds("evaluation.json"),
+        mispredictions=all_seeds("mispredictions.parquet"),
+        appearances=all_seeds("diagnosis/appearances.parquet"),
+        label_errors="results/{labels}/label_errors/estimate.json",
+        pixels="results/dataset/pixels.npy",
+        page=shipped(BASE / "report" / "summary.html.jinja"),
+        text=shipped(BASE / "report" / "summary.md.jinja"),
+        code=library("summarise.py"),
+    output:
+        json="results/{labels}/summary.json",
+        markdown="results/{labels}/summary.md",
+        html=report(
+            "results/{labels}/summary.html",
+            caption="../report/summary.rst",
+            category="At a glance",
+            labels={"label set": "{labels}", "figure": "summary"},
+        ),
+    log:
+        "results/logs/{labels}/summarise.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        seeds=config["train"]["seeds"],
+    script:
+        "../workflow_scripts/summarise.py"

@@ -14,6 +14,7 @@ rule plot_learning_curves:
                 "figure": "learning curves",
             },
         ),
+        svg="results/{labels}/seed{seed}/figures/learning_curves.svg",
     log:
         "results/logs/{labels}/seed{seed}/plot_learning_curves.log",
     conda:
@@ -38,6 +39,7 @@ rule plot_confusion:
                 "figure": "confusion matrix",
             },
         ),
+        svg="results/{labels}/seed{seed}/figures/confusion_matrix.svg",
     log:
         "results/logs/{labels}/seed{seed}/plot_confusion.log",
     conda:
@@ -120,6 +122,7 @@ rule plot_recall:
                 "figure": "wrong labels found",
             },
         ),
+        svg="results/{labels}/figures/label_error_recall.svg",
     log:
         "results/logs/{labels}/plot_recall.log",
     conda:

@@ -102,8 +102,8 @@ rule signals:
 rule suspects:
     """Rank the training images by how likely their label is wrong, all runs together."""
     input:
-        signals=label_error_runs("signals.parquet"),
-        views=label_error_runs("views.safetensors"),
+        signals=all_seeds("label_errors/signals.parquet"),
+        views=all_seeds("label_errors/views.safetensors"),
         labels="results/labels/{labels}.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",

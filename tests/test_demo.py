@@ -1,7 +1,9 @@
 """What the default run finds, with loose floors, and that its files hold what the docs say."""
 
 import json
+import re
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -59,9 +61,46 @@ def test_mispredictions_have_the_published_columns(demo: Path) -> None:
 
 
 def test_figures_and_report(demo: Path) -> None:
-    figures = sorted((demo / RUN / "figures").glob("*.png"))
-    assert len(figures) == 4
+    whole = (demo / "results/original/figures").glob("*.png")
+    figures = sorted([*(demo / RUN / "figures").rglob("*.png"), *whole])
+    assert len(figures) == 9 + 10 + 2 * 10
     for path in figures:
         assert min(Image.open(path).size) > 300
+    assert {path.stem for path in (demo / RUN / "figures").glob("*.svg")} == {
+        "confusion_matrix",
+        "learning_curves",
+        "overall_dashboard",
+    }
     snakemake(demo, "--report", "report.html")
-    assert (demo / "report.html").stat().st_size > 100_000
+    text = (demo / "report.html").read_text(encoding="utf-8")
+    for path in figures:
+        assert f'"{path.relative_to(demo)}": {{"name"' in text
+    assert not re.search(r"<(script|link|img)[^>]+(src|href)=.https?:", text)
+    snakemake(demo, "--report", "report.zip")
+    with ZipFile(demo / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert names >= {path.name for path in figures} | {"report.html", "summary.html"}
+
+
+def test_tables_of_mistakes_agree(demo: Path) -> None:
+    folder = demo / RUN / "diagnosis"
+    analysis = pd.read_parquet(folder / "misprediction_influence_analysis.parquet")
+    wrong = pd.read_parquet(demo / RUN / "mispredictions.parquet")
+    tests = wrong.loc[wrong["split"] == "test", "sample_id"]
+    assert sorted(analysis["test_id"].unique()) == sorted(tests)
+    assert len(analysis) == len(tests) * 2 * 20
+    crossed = pd.read_parquet(folder / "misprediction_cross_analysis.parquet")
+    assert set(crossed["train_id"]) == set(analysis["train_id"]) & set(wrong["sample_id"])
+    assert len(pd.read_csv(folder / "appearances.csv")) == len(
+        pd.read_parquet(folder / "appearances.parquet")
+    )
+
+
+def test_the_run_ends_with_its_summary(demo: Path) -> None:
+    summary = json.loads((demo / "results/original/summary.json").read_text(encoding="utf-8"))
+    result = json.loads((demo / RUN / "evaluation.json").read_text())
+    assert summary["runs"][0]["accuracy"] == result["accuracy"]
+    assert len(summary["most_harmful"]) == 5
+    (demo / RUN / "figures/top_helpful_images.png").unlink()
+    output = snakemake(demo, "--cores", "1")
+    assert all(line in output for line in summary["short"])

@@ -14,4 +14,5 @@ evaluation = json.loads(Path(snakemake.input.evaluation).read_text(encoding="utf
 save(
     confusion_figure(np.array(evaluation["confusion_matrix"]), evaluation["classes"]),
     snakemake.output.figure,
+    snakemake.output.svg,
 )

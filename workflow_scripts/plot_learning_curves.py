@@ -10,4 +10,5 @@ start_log(snakemake.log[0])
 save(
     learning_curves(pd.read_parquet(snakemake.input.training)),
     snakemake.output.figure,
+    snakemake.output.svg,
 )

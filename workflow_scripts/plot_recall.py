@@ -19,4 +19,4 @@ else:
         "The true labels are not known, so how many wrong labels a ranking would find cannot be "
         "measured."
     )
-save(figure, snakemake.output.figure)
+save(figure, snakemake.output.figure, snakemake.output.svg)

@@ -13,11 +13,13 @@ from tests.conftest import snakemake
 # job name and number, as the table that ends a dry run lists them
 ROW = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
-AFTER_SUSPECTS = {"suspects", "plot_recall"}
+AFTER_SUSPECTS = {"suspects", "plot_recall", "plot_candidates", "summarise"}
 # The merged lists are temporary, so the signals ask for them again.
 AFTER_SIGNALS = AFTER_SUSPECTS | {"signals", "merge"}
+CROSS_REFERENCE = {"cross_reference", "plot_top_images", "summarise"}
+AFTER_TOPK = CROSS_REFERENCE | {"plot_mistakes", "plot_overall", "plot_classes"}
 # The lists of test images, and those of training images, which are evidence of wrong labels.
-LISTS = {"tile", "merge", "topk", "plot_mistakes"}
+LISTS = AFTER_TOPK | {"tile", "merge", "topk"}
 EVIDENCE = {"tile", "merge"} | AFTER_SIGNALS
 TILES = LISTS | EVIDENCE
 AFTER_GRADIENTS = TILES | {"gradients", "self_influence"}
@@ -28,8 +30,7 @@ AFTER_PREDICTIONS = {
     "mispredictions",
     "plot_confusion",
     "plot_mispredictions",
-    "plot_mistakes",
-}
+} | AFTER_TOPK
 AFTER_TRAINING = AFTER_GRADIENTS | AFTER_VIEWS | AFTER_PREDICTIONS | {"train"}
 AFTER_TRAINING |= {"plot_learning_curves"}
 AFTER_MANIFEST = AFTER_TRAINING | {"manifest", "label_set", "near_duplicates"}
@@ -44,7 +45,9 @@ STALE: list[tuple[str, object, set[str]]] = [
     ("influence.tiles", {"train": 3, "test": 2}, TILES),
     ("influence.shards", {"train": 3, "val": 1, "test": 1}, AFTER_GRADIENTS),
     ("influence.checkpoints", 3, AFTER_TRAINING),
-    ("figures.grid_images", 6, {"plot_mispredictions"}),
+    ("figures.grid_images", 6, {"plot_mispredictions", "plot_top_images", "plot_candidates"}),
+    ("figures.detailed", 3, {"plot_top_images"}),
+    ("cross_runs.min_runs", 3, set()),
     ("figures.mistakes", 2, {"plot_mistakes"}),
     ("figures.per_mistake", 3, {"plot_mistakes"}),
     ("train.label_smoothing", 0.2, AFTER_TRAINING),
@@ -92,8 +95,15 @@ def test_a_new_seed_runs_its_own_chain_only(demo: Path) -> None:
     with setting(demo, "train.seeds", [0, 1]) as overlay:
         output = snakemake(demo, "-n", "--configfile", str(overlay))
     # The list of suspects joins all runs.
-    assert set(jobs(output)) == AFTER_TRAINING
+    assert set(jobs(output)) == AFTER_TRAINING | {"cross_runs"}
     assert not re.search(r"output: .*seed0", output)
+
+
+def test_runs_are_crossed_only_when_there_are_several(workflow: Path) -> None:
+    assert "cross_runs" not in jobs(snakemake(workflow, "-n"))
+    with setting(workflow, "train.seeds", [0, 1, 2]) as overlay:
+        planned = jobs(snakemake(workflow, "-n", "--configfile", str(overlay)))
+    assert (planned["cross_runs"], planned["summarise"], planned["plot_classes"]) == (1, 1, 3)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +112,8 @@ def test_a_new_seed_runs_its_own_chain_only(demo: Path) -> None:
         ("influence.py", AFTER_GRADIENTS - {"gradients"}),
         ("figures/recall.py", {"plot_recall"}),
         ("label_errors/suspects.py", AFTER_SUSPECTS),
+        ("figures/galleries.py", {"plot_top_images"}),
+        ("crossref.py", AFTER_TOPK - {"plot_mistakes"}),
         ("splitting.py", AFTER_MANIFEST),
     ],
 )
@@ -145,3 +157,9 @@ def test_folds_are_trained_as_label_sets_of_their_own(demo: Path) -> None:
         planned = jobs(snakemake(demo, "-n", "--configfile", str(overlay)))
     extra = {"fold_labels": 3, "train": 3, "views": 3, "out_of_fold": 1}
     assert planned == extra | dict.fromkeys(AFTER_SIGNALS, 1) | {"merge": 2}
+
+
+def test_more_runs_to_agree_than_there_are_is_found_in_advance(workflow: Path) -> None:
+    (workflow / "overlay.yaml").write_text("train: {seeds: [0, 1]}\ncross_runs: {min_runs: 3}\n")
+    output = snakemake(workflow, "-n", "--configfile", "overlay.yaml", check=False)
+    assert "cross_runs.min_runs: more than there are train.seeds" in output

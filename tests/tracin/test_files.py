@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tracin.files import atomic_path, write_csv, write_json, write_parquet
+from tracin.files import atomic_folder, atomic_path, write_csv, write_json, write_parquet
 
 
 def test_success_replaces_and_makes_folders(tmp_path: Path) -> None:
@@ -57,3 +57,26 @@ def test_a_killed_writer_leaves_nothing_that_looks_finished(tmp_path: Path) -> N
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.run([sys.executable, "-c", code, str(target)], env=environment)
     assert killed.returncode == -signal.SIGKILL and not target.exists()
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
+@pytest.mark.parametrize("kind", ["object", "str", "category"])
+def test_csv_cells_are_no_formulas(tmp_path: Path, cell: str, kind: str) -> None:
+    frame = pd.DataFrame({"name": pd.Series([cell, "a=b\r", None], dtype=kind), "n": [-1, 2, 3]})
+    write_csv(frame, tmp_path / "f.csv")
+    read = pd.read_csv(tmp_path / "f.csv", keep_default_na=False)
+    assert read["name"].tolist() == [f"'{cell}", "a=b\\r", ""]
+    assert read["n"].tolist() == [-1, 2, 3]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a" / "pages"
+    for name in ("old", "new"):
+        with atomic_folder(target) as folder:
+            (folder / name).write_text(name)
+    assert [path.name for path in target.iterdir()] == ["new"]
+    with pytest.raises(RuntimeError), atomic_folder(target) as folder:
+        (folder / "half").write_text("half")
+        raise RuntimeError
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert [path.name for path in target.parent.iterdir()] == ["pages"]

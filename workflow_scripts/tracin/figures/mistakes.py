@@ -11,14 +11,13 @@ from tracin.figures.style import (
     BLACK,
     GREEN,
     VERMILION,
-    place,
     sentence,
     short,
-    show_image,
     styled,
     wrapped,
     write,
 )
+from tracin.figures.thumbnails import Cell, thumbnail
 
 IMAGE, CELL, TEXT, GAP, EDGE = 1.25, 1.5, 0.58, 0.3, 0.2
 ROW = TEXT + IMAGE + 0.15
@@ -60,7 +59,7 @@ def explained_mistakes(
             f"label {short(mistake['label'])}{_truly(known, sample)}\n"
             f"predicted\n{short(mistake['predicted'])} {mistake['confidence']:.0%}"
         )
-        _cell(figure, EDGE, top, text, pixels[sample], BLACK)
+        thumbnail(figure, Cell(pixels[sample], text, BLACK, 3), EDGE, top + TEXT, IMAGE)
         for side, colour in ((1, GREEN), (-1, VERMILION)):
             strongest = _strongest(topk[topk["test_id"] == sample], side, per_row)
             for column, image in enumerate(strongest):
@@ -68,7 +67,8 @@ def explained_mistakes(
                 name = f"{short(known.loc[train, 'label'])}{_truly(known, train)}"
                 left = _group_left(side, per_row) + column * CELL
                 caption = f"{name}\n{image['influence']:+.3g}"
-                _cell(figure, left, top, caption, pixels[train], colour)
+                cell = Cell(pixels[train], caption, colour, 3)
+                thumbnail(figure, cell, left, top + TEXT, IMAGE)
         top += ROW
     return figure
 
@@ -113,18 +113,3 @@ def _truly(known: pd.DataFrame, sample: int) -> str:
     if pd.isna(true) or true in ("", label):
         return ""
     return f"\n(truly {short(true, 16)})"
-
-
-def _cell(figure: Figure, left: float, top: float, text: str, image: Any, colour: str) -> None:
-    """Draw an image [H, W, 3] with up to four lines of text above it."""
-    bottom = top + TEXT - 0.04
-    width, height = figure.get_size_inches()
-    figure.text(
-        left / width,
-        1 - bottom / height,
-        text,
-        va="bottom",
-        fontsize=7.5,
-        linespacing=1.1,
-    )
-    show_image(place(figure, left, top + TEXT, IMAGE), image, colour, 3)

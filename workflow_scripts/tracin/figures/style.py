@@ -1,12 +1,16 @@
 """The look shared by every figure, and how figures are written."""
 
 import textwrap
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
+from matplotlib.patches import Rectangle
 
 from tracin.files import atomic_path
 
@@ -21,7 +25,12 @@ BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREY = "#767676"
 
+# Names in scripts that matplotlib's own font lacks, where the machine has a font for them.
+OTHER_SCRIPTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Noto Sans Arabic")
+FONTS = ["DejaVu Sans", *sorted(set(OTHER_SCRIPTS) & set(get_font_names()))]
+
 STYLE: Any = {
+    "font.family": FONTS,
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
@@ -38,26 +47,49 @@ STYLE: Any = {
     "lines.linewidth": 1.6,
     "figure.dpi": DPI,
     "text.parse_math": False,
+    "svg.hashsalt": "tracin",
 }
 
 styled = mpl.rc_context(STYLE)
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write `figure` to `path` as PNG in one step, so no half file is left."""
-    with mpl.rc_context(STYLE), atomic_path(Path(path)) as temporary:
-        figure.savefig(temporary, dpi=DPI, format="png", facecolor="white")
+def save(figure: Figure, *paths: str | Path) -> None:
+    """Write `figure` to each path, PNG or SVG by its suffix, in one step: no half file is left."""
+    for path in map(Path, paths):
+        form = path.suffix.removeprefix(".")
+        # Without a date the same figure is the same file.
+        metadata = {"Date": None} if form == "svg" else None
+        with mpl.rc_context(STYLE), atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=DPI, format=form, facecolor="white", metadata=metadata)
 
 
 def short(text: object, length: int = 18) -> str:
-    """Return `text` in at most `length` characters, ending in an ellipsis if cut."""
-    full = str(text)
-    return full if len(full) <= length else full[: length - 1].rstrip() + "…"
+    """Return `text` on one line in at most `length` letters' width, ending in an ellipsis if cut.
+
+    Control characters, which no font draws and SVG forbids, become a visible mark.
+    """
+    marked = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
+    # The letters of East Asian scripts are twice as wide.
+    widths = np.cumsum([2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in marked])
+    if not marked or widths[-1] <= length:
+        return marked
+    return marked[: int(np.searchsorted(widths, length - 1, side="right"))].rstrip() + "…"
+
+
+def tail(text: object, length: int) -> str:
+    """Return the last `length` characters of a path: the file's name says more than its folder."""
+    full = short(text, 2 * len(str(text)))
+    return full if len(full) <= length else "…" + full[1 - length :]
 
 
 def wrapped(text: str, inches: float, points: float = 9) -> str:
     """Break `text` into lines that fit a width of `inches` at size `points`."""
-    return textwrap.fill(text, max(12, int(inches * 72 / (0.54 * points))))
+    return textwrap.fill(text, characters(inches, points))
+
+
+def characters(inches: float, points: float) -> int:
+    """How many characters of size `points` fit a line of `inches`."""
+    return max(12, int(inches * 72 / (0.54 * points)))
 
 
 @styled
@@ -68,13 +100,27 @@ def sentence(text: str) -> Figure:
     return figure
 
 
+def say(axes: Axes, text: str, inches: float = 3.2) -> None:
+    """Write `text` where an axis would be empty."""
+    axes.set_axis_off()
+    axes.text(
+        0.5,
+        0.5,
+        wrapped(text, inches),
+        ha="center",
+        va="center",
+        transform=axes.transAxes,
+        color=GREY,
+    )
+
+
 def show_image(axes: Axes, image: Any, colour: str, width: float) -> None:
     """Draw `image`, uint8 [H, W, 3], without ticks in a frame of `colour`."""
-    axes.imshow(image, interpolation="nearest")
-    axes.set(xticks=[], yticks=[])
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set(visible=True, edgecolor=colour, linewidth=width)
+    axes.imshow(np.asarray(image), interpolation="nearest")
+    axes.set_axis_off()
+    frame = Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, clip_on=False)
+    frame.set(edgecolor=colour, linewidth=width)
+    axes.add_patch(frame)
 
 
 def place(figure: Figure, left: float, top: float, size: float) -> Axes:

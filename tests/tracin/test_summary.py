@@ -1,0 +1,130 @@
+"""The summary: its numbers, its next steps, and that names in it stay text."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+from tracin.files import write_json
+from tracin.summary import render_html, render_markdown, summarise
+
+HOSTILE = "<script>alert(1)</script>|*x*`[a](b)\n&amp;"
+ERRORS = {
+    "images": 900,
+    "estimated_errors": 120,
+    "estimated_share": 0.1333,
+    "suggested_cut": 150,
+    "expected_precision": 0.75,
+    "pairs": [{"label": "cat", "suggested_label": "dog", "count": 9 - i} for i in range(9)],
+}
+
+
+CLEAN = ERRORS | {"estimated_errors": 0, "estimated_share": 0.0, "suggested_cut": 0, "pairs": []}
+
+
+def found(seeds: int = 1, errors: dict[str, Any] = CLEAN, mistakes: int = 3) -> dict[str, Any]:
+    wrong = pd.DataFrame(
+        {
+            "split": (["test"] * mistakes)[:mistakes],
+            "label": [HOSTILE] * mistakes,
+            "predicted": ["dog"] * mistakes,
+        }
+    )
+    counted = pd.DataFrame(
+        {
+            "train_id": range(8),
+            "path": [HOSTILE] * 8,
+            "label": ["cat"] * 8,
+            "appearances": [2] * 8,
+            "total_influence": [-2.0 * i for i in range(8)],
+        }
+    )
+    evaluations = {
+        seed: {"accuracy": 0.9 + seed / 100, "loss": 0.3, "images": 1000, "planted_noise": 0.1}
+        for seed in range(seeds)
+    }
+    every = range(seeds)
+    return summarise(
+        "original", evaluations, dict.fromkeys(every, wrong), dict.fromkeys(every, counted), errors
+    )
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(summary: dict[str, Any]) -> Tags:
+    template = (ROOT / "report" / "summary.html.jinja").read_text(encoding="utf-8")
+    pixels = np.zeros((8, 300, 300, 3), dtype=np.uint8)
+    parser = Tags()
+    parser.feed(render_html(template, summary, pixels))
+    return parser
+
+
+def markdown(summary: dict[str, Any]) -> str:
+    return render_markdown((ROOT / "report" / "summary.md.jinja").read_text("utf-8"), summary)
+
+
+def test_numbers_and_json(tmp_path: Path) -> None:
+    summary = found(seeds=3, errors=ERRORS)
+    assert summary["accuracy"] == pytest.approx({"mean": 0.91, "min": 0.9, "max": 0.92})
+    assert summary["runs"][2]["mispredictions"] == {"test": 3, "val": 0, "train": 0}
+    assert [row["train_id"] for row in summary["most_harmful"]] == [7, 6, 5, 4, 3]
+    assert summary["most_harmful"][0]["mean_influence"] == -7.0
+    assert summary["most_harmful"][0]["test_images"] == 6
+    assert len(summary["label_errors"]["pairs"]) == 5
+    write_json(summary, tmp_path / "summary.json")
+
+
+def test_next_steps_depend_on_what_was_found() -> None:
+    assert [step.get("run") for step in found(errors=ERRORS)["next_steps"]] == [
+        None,
+        "snakemake --cores all corrected",
+        "snakemake --report report.html",
+    ]
+    assert found()["next_steps"][0]["open"].endswith("figures/mistakes_explained.png")
+
+
+def test_the_end_of_a_run_is_short() -> None:
+    lines = found(seeds=2, errors=ERRORS)["short"]
+    first = "original: test accuracy 0.905 on 1,000 images, mean of 2 runs; 3 mispredicted"
+    assert lines[0] == first
+    assert lines[1].startswith("10% of the training labels were flipped on purpose")
+    assert lines[2] == "about 120 of 900 training labels look wrong"
+    assert lines[-1].endswith("results/original/summary.html") and len(lines) < 9
+
+
+@pytest.mark.parametrize("errors", [CLEAN, ERRORS])
+def test_names_are_text_in_the_page(errors: dict[str, Any]) -> None:
+    parsed = page(found(errors=errors))
+    assert "script" not in parsed.tags and parsed.tags.count("img") == 5
+    assert "<script>alert(1)</script>" in parsed.text
+    assert ("75% are expected" in " ".join(parsed.text.split())) is (errors is ERRORS)
+
+
+def test_names_are_text_in_markdown() -> None:
+    text = markdown(found(errors=ERRORS))
+    assert "<script>" not in text.replace("\\<", "")
+    row = next(line for line in text.splitlines() if line.startswith("| cat |"))
+    assert row.count("|") - row.count("\\|") == 5
+    assert "`snakemake --cores all corrected`" in text
+    assert "- cat looks like dog: 9" in text
+
+
+def test_nothing_wrong_is_said() -> None:
+    assert "No test image is mispredicted." in page(found(mistakes=0)).text
+    assert "No test image is mispredicted." in markdown(found(mistakes=0))
+    assert "None of the 900 training labels looks wrong." in markdown(found())

@@ -1,0 +1,182 @@
+"""Pages of training images: the most helpful, the most harmful, the most suspicious."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tracin.crossref import by_mean_influence, signed
+from tracin.figures.style import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    VERMILION,
+    characters,
+    sentence,
+    short,
+    styled,
+    tail,
+    wrapped,
+    write,
+)
+from tracin.figures.thumbnails import EDGE, Cell, Grid, draw_cells, gallery, tests, thumbnail
+
+TOP = Grid(columns=6, cell=1.75, image=1.4, lines=4)
+CANDIDATES = Grid(columns=5, cell=2.5, image=1.7, lines=8)
+TESTS = Grid(columns=5, cell=1.7, image=1.35, lines=4)
+LARGE = 3.0
+REASON_LINES = 4
+WORDS = {True: ("helpful", "lowers"), False: ("harmful", "raises")}
+
+
+def top_images(
+    counted: pd.DataFrame, images: pd.DataFrame, pixels: np.ndarray, helpful: bool, count: int
+) -> Figure:
+    """Draw the training images of the strongest mean influence of one sign.
+
+    `counted` and `images` as from `tracin.crossref`; `pixels` is uint8 [n, H, W, 3].
+    """
+    word, verb = WORDS[helpful]
+    ranked = by_mean_influence(counted, helpful)
+    if ranked.empty:
+        return sentence(f"No training image is {word} on average.")
+    cells = [
+        Cell(
+            pixels[int(row["train_id"])],
+            f"label {short(row['label'])}\n{_truly(images['true_label'], row)}"
+            f"#{row['train_id']}\n{row['mean_influence']:+.3g} over {tests(row)}",
+            GREEN if helpful else VERMILION,
+        )
+        for row in ranked.head(count).to_dict("records")
+    ]
+    title = (
+        f"The {len(cells)} most {word} of {len(ranked):,} training images that {verb[:-1]} the loss"
+    )
+    caption = (
+        "By mean influence over the test images in whose lists the image is: training on it "
+        f"{verb} their loss. A mean over few of them says little about the others."
+    )
+    return gallery(title, caption, TOP, cells)
+
+
+def _truly(true_labels: pd.Series, row: dict[Any, Any]) -> str:
+    """A line with the true label where it is known and differs."""
+    true = true_labels.get(row["train_id"])
+    known = isinstance(true, str) and true not in ("", row["label"])
+    return f"(truly {short(true, 16)})\n" if known else ""
+
+
+def mislabeled_candidates(
+    suspects: pd.DataFrame, true_labels: pd.Series, pixels: np.ndarray, count: int
+) -> Figure:
+    """Draw the training labels most likely wrong, each with what it should be and why.
+
+    `suspects` has train_id, label, suggested_label, suggested_probability, suspicion, rank,
+    suspected and reasons; `true_labels` by sample_id, null where the truth is not known.
+    """
+    ranked = suspects.sort_values("rank").head(count)
+    if ranked.empty:
+        return sentence("No training label was examined, so there is no candidate to show.")
+    width = characters(CANDIDATES.cell - 0.15, 7.5)
+    cells = [
+        Cell(
+            pixels[int(row["train_id"])],
+            f"{row['rank']}. label {short(row['label'], width - 10)}\n{_truly(true_labels, row)}"
+            f"suggested {short(row['suggested_label'], width - 15)} "
+            f"{row['suggested_probability']:.0%}\n"
+            f"suspicion {row['suspicion']:.2f}\n{_reasons(row['reasons'])}",
+            VERMILION if row["suspected"] else ORANGE,
+        )
+        for row in ranked.to_dict("records")
+    ]
+    suspected = int(suspects["suspected"].sum())
+    title = f"The {len(cells)} training labels most likely wrong; {suspected:,} are suspected"
+    caption = (
+        "Suspicion runs from 0 to 1 (surely wrong). Vermilion frame: within the number of images "
+        "worth reviewing; orange: beyond it. Look at the image before changing its label."
+    )
+    return gallery(title, caption, CANDIDATES, cells)
+
+
+def _reasons(reasons: str) -> str:
+    """The first lines of the reasons, each reason on a line of its own."""
+    lines = [
+        line
+        for reason in short(reasons, 400).split("; ")
+        for line in wrapped(reason, CANDIDATES.cell - 0.15, 7.5).splitlines()
+    ]
+    return "\n".join(lines[:REASON_LINES]) + (" …" if len(lines) > REASON_LINES else "")
+
+
+def detailed_images(
+    counted: pd.DataFrame,
+    images: pd.DataFrame,
+    topk: pd.DataFrame,
+    pixels: np.ndarray,
+    helpful: bool,
+    count: int,
+) -> Iterator[tuple[str, Figure]]:
+    """Yield a file stem, rank and id, and a page for each of the strongest images of one sign."""
+    rows = signed(topk)
+    sign = 1 if helpful else -1
+    for rank, row in enumerate(
+        by_mean_influence(counted, helpful).head(count).to_dict("records"), 1
+    ):
+        own = rows[(rows["train_id"] == row["train_id"]) & (rows["influence"] * sign > 0)]
+        order = np.lexsort((own["test_id"].to_numpy(), -own["influence"].abs().to_numpy()))
+        moved = own.iloc[order].head(2 * TESTS.columns)
+        yield f"{rank:02d}_{row['train_id']}", _detailed(row, moved, images, pixels, helpful)
+
+
+@styled
+def _detailed(
+    row: dict[Any, Any],
+    moved: pd.DataFrame,
+    images: pd.DataFrame,
+    pixels: np.ndarray,
+    helpful: bool,
+) -> Figure:
+    word, verb = WORDS[helpful]
+    left, top = EDGE * 2 + LARGE + 0.2, 0.75
+    figure = Figure(figsize=(left + TESTS.columns * TESTS.cell + EDGE, top + 2 * TESTS.row + 0.7))
+    colour = GREEN if helpful else VERMILION
+    title = (
+        f"Training image #{row['train_id']}, {word}: mean influence {row['mean_influence']:+.3g}"
+    )
+    write(figure, EDGE, 0.12, f"{title} over {tests(row)}", fontsize=11)
+    write(figure, left, 0.45, f"Test images whose loss it {verb} most", fontsize=9.5, weight="bold")
+    text = f"label {short(row['label'], 40)}\n{_truly(images['true_label'], row)}".rstrip("\n")
+    cell = Cell(pixels[int(row["train_id"])], text, colour, 3)
+    thumbnail(figure, cell, EDGE, top + 0.2, LARGE)
+    path = "\n".join(_pieces(tail(row["path"], 140), characters(LARGE, 9)))
+    write(figure, EDGE, top + 0.3 + LARGE, path, fontsize=7.5)
+    draw_cells(figure, TESTS, _moved(moved, images, pixels), left, top)
+    return figure
+
+
+def _pieces(text: str, length: int) -> list[str]:
+    """A path broken at any character: it may have no space in 255."""
+    return [text[start : start + length] for start in range(0, len(text), length)]
+
+
+def _moved(moved: pd.DataFrame, images: pd.DataFrame, pixels: np.ndarray) -> list[Cell]:
+    known = images.loc[moved["test_id"]]
+    return [
+        Cell(
+            pixels[int(test)],
+            f"label {short(label)}\n"
+            f"{f'taken for {short(predicted, 16)}' if wrong else 'predicted right'}\n"
+            f"#{test}\n{influence:+.3g}",
+            VERMILION if wrong else BLUE,
+        )
+        for test, influence, label, predicted, wrong in zip(
+            moved["test_id"],
+            moved["influence"],
+            known["label"],
+            known["predicted"],
+            known["wrong"],
+            strict=True,
+        )
+    ]
