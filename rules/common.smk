@@ -8,6 +8,8 @@ from snakemake.exceptions import WorkflowError
 
 BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "workflow_scripts"
+# What the review needs and makes of a label set's suspects.
+REVIEW_RESULTS = []
 # Settings of train: that go to the training loop as they are.
 RECIPE = (
     "input_size batch_size head_epochs epochs learning_rate_head_stage learning_rate_head "
@@ -60,10 +62,12 @@ def library(script):
                 if path.exists() and path not in found:
                     found.add(path)
                     todo.append(path)
-    return sorted(
-        str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-        for path in found
-    )
+    return sorted(map(from_here, found))
+
+
+def from_here(path):
+    """A path as text, relative to the working directory where it lies below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def imported_modules(path):
@@ -156,6 +160,34 @@ def overlapping_shards(split, wildcard):
     return paths
 
 
+def every_seed(folder, name):
+    """One result of each seed's run below a folder."""
+    path = f"{folder}/seed{{seed}}/{name}"
+    return expand(path, seed=config["train"]["seeds"], allow_missing=True)
+
+
+def corrections_file(wildcards):
+    """The reviewer's file, or a sentence that says how to get one."""
+    path = Path("data/corrections.csv")
+    if not path.exists():
+        raise WorkflowError(
+            f"{path} does not exist. Open results/original/review/index.html in a browser, decide, "
+            f"press Save, and put the file at {path}."
+        )
+    return [str(path)]
+
+
+def decisions_so_far(wildcards):
+    """The decisions that made a label set: none for the original labels."""
+    return ["results/labels/corrections.parquet"] if wildcards.labels == "corrected" else []
+
+
+def review_template():
+    """The files of the review page: inputs, so that an edit counts."""
+    names = "page.html page.css decisions.js view.js page.js".split()
+    return [from_here(SCRIPTS / "tracin" / "review" / name) for name in names]
+
+
 def pretrained(wildcards):
     """The backbone that training starts from: none, or one file."""
     return [] if config["model"]["weights"] == "none" else ["results/weights/backbone.safetensors"]
@@ -182,7 +214,7 @@ def run_results(labels):
         labels=labels,
         seed=config["train"]["seeds"],
         name=names,
-    )
+    ) + expand("results/{labels}/{name}", labels=labels, name=REVIEW_RESULTS)
 
 
 def summary(labels):
@@ -196,6 +228,9 @@ def summary(labels):
                 f"{folder}: test accuracy {result['accuracy']:.3f} on {result['images']} images; "
                 f"look at {folder}/figures/mistakes_explained.png first"
             )
+    comparison = Path("results/comparison/summary.txt")
+    if labels == "corrected" and comparison.exists():
+        lines.append(comparison.read_text(encoding="utf-8"))
     if planted_noise():
         lines.append(
             f"{planted_noise():.0%} of the training labels were flipped on purpose (dataset.planted_noise)."
