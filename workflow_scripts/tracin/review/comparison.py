@@ -1,4 +1,4 @@
-"""The untouched test split before and after the corrections, and what is noise in the difference."""
+"""The untouched test split before and after the corrections, and what of it may be noise."""
 
 from __future__ import annotations
 
@@ -120,8 +120,19 @@ def _over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     for (measure, name), rows in table.groupby(["measure", "class"], sort=False):
         low, high = mean_interval(rows["difference"].to_numpy())
         mean = rows[["before", "after", "difference"]].mean()
-        facts = {"seed": -1, "measure": measure, "class": name, "images": rows["images"].iloc[0]}
-        means.append({**facts, **mean.to_dict(), "low": low, "high": high})
+        means.append(
+            {
+                "seed": -1,
+                "measure": measure,
+                "class": name,
+                "images": rows["images"].iloc[0],
+                "before": mean["before"],
+                "after": mean["after"],
+                "difference": mean["difference"],
+                "low": low,
+                "high": high,
+            }
+        )
     return pd.DataFrame(means)
 
 
@@ -238,6 +249,7 @@ def summary(verdict: Verdict, pairs: list[Pair], corrections: pd.DataFrame) -> s
     else:
         low, high = (100 * value for value in verdict.interval_seeds)
         lines.append(
-            f"Interval over {seeds} seeds, paired ({CONFIDENCE:.0%}): {low:+.2f} to {high:+.2f} points."
+            f"Interval over {seeds} seeds, paired ({CONFIDENCE:.0%}): "
+            f"{low:+.2f} to {high:+.2f} points."
         )
     return "\n".join(lines) + "\n"

@@ -138,7 +138,8 @@ def check_against(
             faults.append(
                 (
                     row.line,
-                    f"{row.path!r} is a {image['split']} image; only training images may be corrected",
+                    f"{row.path!r} is a {image['split']} image; only training images may be "
+                    "corrected",
                 )
             )
         if image["label"] != row.previous_label:
@@ -199,8 +200,8 @@ def merge_corrections(
 ) -> tuple[list[Correction], list[tuple[Correction, Correction]]]:
     """Two reviewers' decisions as one, sorted by path, and the pairs in which they disagree.
 
-    Where both decided alike the later row stays, with both notes. Conflicts are in neither's favour:
-    they are left out of the merged list.
+    Where both decided alike the later row stays, with both notes. Conflicts are decided for
+    neither: their rows are left out of the merged list.
     """
     ours = {row.path: row for row in first}
     theirs = {row.path: row for row in second}

@@ -22,6 +22,10 @@ function choose(item) {
   view.select(current);
 }
 
+function focusList() {
+  byId("list").focus({ preventScroll: true });
+}
+
 function move(step) {
   const place = visible.indexOf(current);
   choose(visible[Math.min(visible.length - 1, Math.max(0, place + step))]);
@@ -96,7 +100,7 @@ function relabelTyped(event) {
   field.setAttribute("aria-invalid", String(name === undefined));
   if (name === undefined) return;
   decide(name);
-  byId("list").focus();
+  focusList();
 }
 
 function save() {
@@ -182,7 +186,7 @@ function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
   const field = event.target.closest("input, textarea, select");
   if (field) {
-    if (event.key === "Escape") byId("list").focus();
+    if (event.key === "Escape") focusList();
     return;
   }
   // A focused button or summary keeps its own Enter and Space.
@@ -229,6 +233,10 @@ function connect() {
     const row = event.target.closest("[role=option]");
     if (row) choose(data.items.find((item) => String(item.id) === row.dataset.id));
   });
+  // After a click by mouse or touch the next Space is a decision, not that button again.
+  addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.closest("button") && !document.querySelector("dialog[open]")) focusList();
+  });
   byId("file").addEventListener("change", load);
   byId("class-form").addEventListener("submit", relabelTyped);
   byId("filter-form").addEventListener("submit", (event) => event.preventDefault());
@@ -248,5 +256,5 @@ view.buildList();
 view.showProgress();
 filter();
 choose(data.items.find((item) => decisions.stateOf(item) === "undecided") ?? data.items[0]);
-byId("list").focus();
+focusList();
 document.body.dataset.ready = "true";

@@ -46,7 +46,7 @@ class ReviewData:
 
 
 def review_page(data: ReviewData, top_n: int, threads: int = 1) -> str:
-    """The page with the first `top_n` suspects; it loads nothing and may run only its own script."""
+    """The page with the first `top_n` suspects; it loads nothing and runs its own script only."""
     return render(page_data(data, top_n, threads))
 
 
@@ -76,7 +76,7 @@ def page_data(data: ReviewData, top_n: int, threads: int) -> dict[str, Any]:
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:
-    """Stands for the data set's images, whatever their order: SHA-256 (16 digits) of paths, bytes."""
+    """Stands for the images, whatever their order: 16 digits of a SHA-256 of paths and bytes."""
     digest = hashlib.sha256()
     for path, sha256 in sorted(zip(manifest["path"], manifest["sha256"], strict=True)):
         digest.update(json.dumps([path, sha256]).encode())
@@ -109,8 +109,11 @@ def mistakes_of(data: ReviewData, suspects: np.ndarray) -> dict[int, list[dict[s
 def signal_columns(suspects: pd.DataFrame) -> list[str]:
     """The columns of `suspects` that hold a signal, whichever there are."""
     start = list(suspects.columns).index("reasons") + 1
-    rest = suspects.iloc[:, start:]
-    return [str(name) for name in rest.select_dtypes("floating").columns]
+    return [
+        str(name)
+        for name, kind in suspects.dtypes.iloc[start:].items()
+        if pd.api.types.is_float_dtype(kind)
+    ]
 
 
 def _items(

@@ -1,0 +1,393 @@
+"""The review page in a real browser, opened from disk."""
+
+import csv
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.tracin.review.tables import CLASSES, PATHS, review_data
+from tracin.review.cells import unguard
+from tracin.review.corrections import COLUMNS, check_against, corrections_table, read_corrections
+from tracin.review.page import ReviewData, review_page
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/corrections.schema.yaml").read_text())
+PHONE = {"width": 390, "height": 844}
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine; make browser installs Debian's"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+Opener = Callable[..., Any]
+
+
+@pytest.fixture
+def opened(browser: Any, tmp_path: Path) -> Iterator[Opener]:
+    """Open a page about some data; at the end nothing may have been said, asked for or thrown."""
+    context = browser.new_context(accept_downloads=True)
+    complaints: list[str] = []
+
+    def open_page(data: ReviewData, viewport: dict[str, int] | None = None, top: int = 2000) -> Any:
+        path = tmp_path / "index.html"
+        path.write_text(review_page(data, top), encoding="utf-8")
+        page = context.new_page()
+        page.set_viewport_size(viewport or {"width": 1280, "height": 800})
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append("a dialog opened"))
+        page.on("request", lambda request: asked(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector("body[data-ready]")
+        return page
+
+    def asked(url: str) -> None:
+        if not url.startswith(("file:", "data:", "blob:")):
+            complaints.append(url)
+
+    yield open_page
+    context.close()
+    assert complaints == []
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def saved(page: Any, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.click("#save")
+    path = folder / "corrections.csv"
+    download.value.save_as(path)
+    assert download.value.suggested_filename == "corrections.csv"
+    return path
+
+
+def decisions(path: Path) -> dict[str, tuple[str, str]]:
+    return {row.path: (row.action, row.label) for row in read_corrections(path, SCHEMA)}
+
+
+def states(page: Any) -> list[str]:
+    return page.eval_on_selector_all("[role=option]", "rows => rows.map(row => row.dataset.state)")
+
+
+def rank(page: Any) -> str:
+    return page.inner_text("#rank").split(",")[0]
+
+
+def test_keys_decide_and_the_file_says_so(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, "Enter", "Space", "x", "3", "ArrowDown", "j", "k", "1", "u")
+    assert states(page)[:7] == ["relabelled", "kept", "removed", "relabelled", *["undecided"] * 3]
+    assert page.inner_text("#count") == "4 of 20 decided"
+    assert rank(page) == "Rank 6"
+    press(page, "c")
+    page.keyboard.type("DO")
+    press(page, "Enter")
+    # The third class is what the sixth image has already: keeping it.
+    path = saved(page, tmp_path)
+    assert decisions(path) == {
+        "cat/0.png": ("relabel", "cow"),
+        "cat/1.png": ("keep", "cow"),
+        "cat/2.png": ("remove", ""),
+        "cat/3.png": ("relabel", "dog"),
+        "cat/5.png": ("keep", "dog"),
+    }
+    data = review_data()
+    check_against(read_corrections(path, SCHEMA), data.manifest, data.classes, path)
+
+
+def test_arrows_and_k_stop_at_the_ends(opened: Opener) -> None:
+    page = opened(review_data(suspects=4))
+    press(page, "k", "ArrowUp")
+    assert rank(page) == "Rank 1"
+    press(page, *["ArrowRight"] * 9)
+    assert rank(page) == "Rank 4"
+
+
+def test_digit_classes_are_meant_by_their_own_key(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data(classes=["0", "1", "2"]))
+    press(page, "2", "0")
+    assert decisions(saved(page, tmp_path)) == {
+        "cat/0.png": ("relabel", "2"),
+        "cat/1.png": ("relabel", "0"),
+    }
+
+
+def test_unknown_class_is_said_and_decides_nothing(opened: Opener) -> None:
+    page = opened(review_data())
+    press(page, "c")
+    page.keyboard.type("c")
+    press(page, "Enter")
+    assert page.inner_text("#class-problem") == "No class has this name."
+    assert page.get_attribute("#class-name", "aria-invalid") == "true"
+    press(page, "Escape", "Enter")
+    assert states(page)[0] == "relabelled"
+
+
+def test_filters_and_search(opened: Opener) -> None:
+    page = opened(review_data())
+    page.select_option("#by-label", label="cat")
+    assert page.locator("[role=option]:visible").count() == 7
+    page.select_option("#by-suggestion", label="dog")
+    assert page.inner_text("#nothing") == "No suspect fits these filters."
+    press(page, "Escape", "Enter", "x")
+    page.click("#clear-filters")
+    page.wait_for_selector("#nothing", state="hidden")
+    assert set(states(page)) == {"undecided"}
+    page.fill("#by-path", "T/1")
+    assert page.locator("[role=option]:visible").count() == 11
+    page.fill("#by-path", "")
+    page.select_option("#by-state", "undecided")
+    press(page, "Escape", "x", "x")
+    assert page.locator("[role=option]:visible").count() == 18
+    page.select_option("#by-state", "removed")
+    assert page.locator("[role=option]:visible").count() == 2
+
+
+def test_decisions_notes_and_undo_survive_a_reload(opened: Opener) -> None:
+    page = opened(review_data())
+    press(page, "Enter", "x", "k", "n")
+    page.keyboard.type("looks odd")
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert states(page)[:3] == ["relabelled", "removed", "undecided"]
+    press(page, "k")
+    assert page.input_value("#note") == "looks odd"
+    press(page, "u")
+    assert states(page)[:2] == ["relabelled", "undecided"]
+
+
+def test_other_data_starts_afresh(opened: Opener) -> None:
+    press(opened(review_data()), "Enter")
+    assert set(states(opened(review_data(name="corrected")))) == {"undecided"}
+    assert set(states(opened(review_data(paths=["new.png"])))) == {"undecided"}
+
+
+def test_corrected_labels_start_from_their_decisions(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, "Enter", "x")
+    path = saved(page, tmp_path)
+    made = read_corrections(path, SCHEMA)
+    table = corrections_table(made, pd.Series([0, 1]))
+    data = review_data(name="corrected", corrections=table)
+    suspects = data.suspects.copy()
+    suspects.loc[0, ["label", "suggested_label"]] = ["cow", "cat"]
+    page = opened(replace(data, suspects=suspects))
+    assert states(page)[:3] == ["kept", "removed", "undecided"]
+    press(page, "k", "k", "Enter")
+    assert decisions(saved(page, tmp_path)) == {
+        "cat/0.png": ("keep", "cat"),
+        "cat/1.png": ("remove", ""),
+    }
+
+
+def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, "Enter", "x", "Space")
+    path = saved(page, tmp_path)
+    press(page, "u", "u", "Space")
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#loaded[open]")
+    assert page.inner_text("#loaded-title") == "2 decisions loaded, 1 not"
+    cells = page.locator("#loaded-rows td").all_inner_texts()
+    assert cells == ["3", "cat/1.png", "keep cow", "remove"]
+    page.click("#keep-mine")
+    assert states(page)[:3] == ["relabelled", "kept", "kept"]
+    page.set_input_files("#file", path)
+    page.click("#take-file")
+    assert states(page)[:3] == ["relabelled", "removed", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("a,b\n1,2\n", "it has no column path"),
+        (",".join(COLUMNS) + '\n"open', "line 2: a quote is not closed"),
+        ("", "it has no column path"),
+    ],
+)
+def test_unreadable_files_change_nothing(
+    opened: Opener, tmp_path: Path, content: str, problem: str
+) -> None:
+    page = opened(review_data())
+    press(page, "Enter")
+    (tmp_path / "bad.csv").write_text(content)
+    page.set_input_files("#file", tmp_path / "bad.csv")
+    page.wait_for_function("document.getElementById('status').textContent.includes('read')")
+    assert problem in page.inner_text("#status")
+    assert states(page)[:2] == ["relabelled", "undecided"]
+
+
+def test_rows_that_do_not_fit_are_listed(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, "Enter", "Enter", "Enter")
+    path = saved(page, tmp_path)
+    lines = path.read_text().splitlines()
+    lines[1] = lines[1].replace('"cow"', '"lion"')
+    lines[2] = lines[2].replace(lines[2].split(",")[1], '"' + "0" * 64 + '"')
+    path.write_text("\n".join(lines))
+    press(page, "u", "u", "u")
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#loaded[open]")
+    faults = page.locator("#loaded-rows td:last-child").all_inner_texts()
+    assert faults == ["unknown class", "the image changed since"]
+    assert states(page)[:3] == ["undecided", "undecided", "relabelled"]
+
+
+def test_hostile_names_are_text(opened: Opener, tmp_path: Path) -> None:
+    data = review_data(classes=CLASSES, paths=PATHS)
+    page = opened(data)
+    for _ in PATHS:
+        press(page, "n")
+        page.keyboard.type('=1+1, "x"')
+        press(page, "Shift+Enter")
+        page.keyboard.type("-2</script>")
+        press(page, "Escape", "Enter")
+    assert page.evaluate("window.ran") is None
+    path = saved(page, tmp_path)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n"))]
+    assert [unguard(row[0]) for row in rows[1:]] == PATHS
+    read = read_corrections(path, SCHEMA)
+    check_against(read, data.manifest, CLASSES, path)
+    assert {row.note for row in read} == {'=1+1, "x"\n-2</script>'}
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert set(states(page)) == {"undecided"}
+    page.set_input_files("#file", path)
+    page.wait_for_function("document.getElementById('status').textContent.includes('loaded')")
+    assert states(page)[: len(PATHS)] == ["relabelled"] * len(PATHS)
+    again = saved(page, tmp_path)
+    assert read_corrections(again, SCHEMA) == read
+
+
+@pytest.mark.parametrize("viewport", [PHONE, {"width": 1280, "height": 800}])
+def test_everything_fits_and_is_named(opened: Opener, viewport: dict[str, int]) -> None:
+    data = review_data(classes=[*CLASSES, "w" * 90], paths=[*PATHS, "p" * 200])
+    page = opened(data, viewport)
+    for _ in range(12):
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        press(page, "j")
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('button, input, select, textarea, summary')]
+        .filter(e => e.checkVisibility())
+        .filter(e => !(e.ariaLabel || e.labels?.length || e.textContent.trim()))
+        .map(e => e.outerHTML)"""
+    )
+    assert unnamed == []
+    for selector in ("#accept", "#keep", "#remove", "#save", "#undo"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= viewport["width"]
+
+
+def test_touch_is_enough_on_a_phone(opened: Opener) -> None:
+    page = opened(review_data(), PHONE)
+    page.click("#accept")
+    page.click("#remove")
+    page.click("#next")
+    page.click("#keep")
+    page.click("#classes button >> nth=0")
+    assert states(page)[:5] == ["relabelled", "removed", "undecided", "kept", "relabelled"]
+    page.click("#undo")
+    page.click("[role=option] >> nth=0")
+    assert rank(page) == "Rank 1"
+
+
+def test_space_after_a_click_is_a_decision(opened: Opener) -> None:
+    page = opened(review_data())
+    page.click("#remove")
+    press(page, "Space")
+    assert states(page)[:2] == ["removed", "kept"]
+
+
+def test_keyboard_alone_reaches_every_control(opened: Opener) -> None:
+    page = opened(review_data())
+    reached = set()
+    for _ in range(40):
+        reached.add(page.evaluate("document.activeElement.id"))
+        press(page, "Tab")
+    wanted = "list accept keep remove previous next class-name note by-label by-state by-path"
+    assert set(wanted.split()) | {"load", "theme", "keys", "clear-filters"} <= reached
+    page.focus("#remove")
+    press(page, "Enter")
+    assert states(page)[0] == "removed"
+    press(page, "?")
+    assert page.is_visible("#help") and "accept the suggestion" in page.inner_text("#help")
+    press(page, "x", "Escape")
+    assert not page.is_visible("#help") and states(page)[1] == "undecided"
+
+
+def test_the_chosen_row_is_announced(opened: Opener) -> None:
+    page = opened(review_data())
+    press(page, "Enter")
+    assert page.get_attribute("#list", "aria-activedescendant") == "row-1"
+    assert page.get_attribute("#row-1", "aria-selected") == "true"
+    assert page.get_attribute("#row-0", "aria-label").startswith(
+        "1: label cat, suggestion cow, relabelled as cow"
+    )
+    assert page.inner_text("#status").startswith("#1: relabel as cow. 1 of 20 decided.")
+
+
+def test_dark_and_light(opened: Opener) -> None:
+    page = opened(review_data())
+    colour = "getComputedStyle(document.body).backgroundColor"
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(colour)
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(colour) != dark
+    page.click("#theme")
+    page.click("#theme")
+    assert page.evaluate(colour) == dark
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert page.evaluate(colour) == dark
+
+
+def test_two_thousand_suspects_open_fast_and_answer(opened: Opener, tmp_path: Path) -> None:
+    data = review_data(suspects=2000, side=224)
+    page = opened(data)
+    assert (tmp_path / "index.html").stat().st_size < 60_000_000
+    timing = json.loads(
+        page.evaluate("JSON.stringify(performance.getEntriesByType('navigation')[0])")
+    )
+    assert timing["duration"] < 3000
+    assert page.locator("[role=option]").count() == 2000
+    start = time.perf_counter()
+    press(page, *["Enter"] * 20)
+    assert (time.perf_counter() - start) / 20 < 0.3
+    assert states(page)[:21] == ["relabelled"] * 20 + ["undecided"]
