@@ -121,8 +121,8 @@ def test_a_class_without_images_is_found() -> None:
 def test_hostile_names_round_trip(tmp_path: Path) -> None:
     data = review_data(classes=CLASSES, paths=PATHS)
     rows = [
-        Correction(0, r.path, r.sha256, "keep", r.label, r.label, "=1+1\n\"'", WHEN)
-        for r in data.manifest.head(len(PATHS)).itertuples()
+        Correction(0, r["path"], r["sha256"], "keep", r["label"], r["label"], "=1+1\n\"'", WHEN)
+        for r in data.manifest.head(len(PATHS)).to_dict("records")
     ]
     write_corrections(rows, tmp_path / "c.csv")
     read = read_corrections(tmp_path / "c.csv", SCHEMA)

@@ -99,6 +99,15 @@ def _true_labels(manifest: Path, ids: np.ndarray, classes: list[str]) -> np.ndar
     return codes.to_numpy(dtype=np.int64)
 
 
+def read_orders(results: Path) -> dict[str, np.ndarray]:
+    """The order of the suspects under `results`, if they were ranked: sample ids [n]."""
+    path = results / "original" / "label_errors" / "suspects.parquet"
+    if not path.exists():
+        return {}
+    ranked = pd.read_parquet(path, columns=["train_id", "rank"]).sort_values("rank")
+    return {"suspects": ranked["train_id"].to_numpy()}
+
+
 def simulate(
     simulation: Simulation, seed: int, shares: list[float], given: Mapping[str, np.ndarray]
 ) -> Iterator[dict[str, object]]:
