@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import ROOT, snakemake
 from tests.rules.test_plan import AFTER_TRAINING, jobs, setting
+from tests.tracin.review.tables import review_data
+from tracin.files import write_json, write_parquet
 from tracin.review.corrections import COLUMNS, Correction, write_corrections
 
 WHEN = "2026-11-24T10:00:00Z"
@@ -37,6 +39,46 @@ def finished(demo: Path, tmp_path: Path) -> Path:
     """A copy of the finished run that may be changed."""
     shutil.copytree(demo, tmp_path / "run", symlinks=True)
     return tmp_path / "run"
+
+
+def stand_in(folder: Path) -> None:
+    """Suspects of the training images, for a page that needs some."""
+    manifest = pd.read_parquet(folder / "results/dataset/manifest.parquet")
+    train = manifest[manifest["split"] == "train"]
+    data = review_data(suspects=len(train))
+    suspects = data.suspects.assign(
+        train_id=train["sample_id"].to_numpy(), path=train["path"].to_numpy()
+    )
+    names = ["opponents", "proponents", "neighbours"]
+    for labels in ("original", "corrected"):
+        target = folder / "results" / labels / "label_errors"
+        write_parquet(suspects.drop(columns=names), target / "suspects.parquet")
+        write_json(dict(data.estimate), target / "estimate.json")
+
+
+def test_page_and_exports(finished: Path) -> None:
+    stand_in(finished)
+    targets = [f"results/original/{n}" for n in ("review/index.html", "export/manifest.csv")]
+    targets.append("results/original/export/images")
+    snakemake(finished, "--cores", "1", *targets)
+    assert "Content-Security-Policy" in (finished / targets[0]).read_text()
+    assert len(pd.read_csv(finished / targets[1])) == 1797
+    assert len(list((finished / targets[2]).glob("*/*/*.png"))) == 1797
+    assert jobs(snakemake(finished, "-n", *targets)) == {}
+    for key, value, rule in (("top_n", 7, "review_page"), ("export", "copy", "export_images")):
+        with setting(finished, f"review.{key}", value) as overlay:
+            output = snakemake(finished, "-n", *targets, "--configfile", str(overlay))
+        assert set(jobs(output)) == {rule}
+    template = finished / "workflow_scripts/tracin/review/page.css"
+    template.write_text(template.read_text() + "/* edited */")
+    assert set(jobs(snakemake(finished, "-n", *targets))) == {"review_page"}
+
+
+def test_page_of_the_corrected_labels_knows_the_decisions(finished: Path) -> None:
+    stand_in(finished)
+    oracle(finished)
+    output = snakemake(finished, "-n", "results/corrected/review/index.html")
+    assert {"review_page", "label_set_corrected"} <= set(jobs(output))
 
 
 def test_without_a_file_it_says_what_to_do(workflow: Path) -> None:

@@ -36,32 +36,24 @@ def comparison_figure(table: pd.DataFrame, verdict: Verdict) -> Figure:
 
 
 def _by_class(accuracy: pd.DataFrame) -> pd.DataFrame:
-    """The classes of the mean (or only) seed that changed most, in order of their names."""
+    """The classes of the mean (or only) seed that changed most, in their own order."""
     seed = ALL_SEEDS if (accuracy["seed"] == ALL_SEEDS).any() else accuracy["seed"].iloc[0]
     rows = accuracy[(accuracy["class"] != "") & (accuracy["seed"] == seed)]
     order = rows["difference"].abs().sort_values(ascending=False, kind="stable").index
-    return rows.loc[order[:MOST_CLASSES]].sort_values("class")
+    return rows.loc[order[:MOST_CLASSES]].sort_index()
 
 
 def _seeds(axes: Axes, rows: pd.DataFrame) -> None:
-    for number, row in enumerate(rows.to_dict("records")):
-        axes.plot(
-            [0, 1],
-            [row["before"], row["after"]],
-            "o-",
-            color=BLUE,
-            alpha=0.9 if len(rows) == 1 else 0.6,
-            label=("one line per seed" if len(rows) > 1 else f"seed {row['seed']}")
-            if number == 0
-            else None,
-        )
+    for row in rows.to_dict("records"):
+        axes.plot([0, 1], [row["before"], row["after"]], "o-", color=BLUE, alpha=0.7)
     axes.set_xticks([0, 1], ["before", "after"])
     axes.set_xlim(-0.25, 1.25)
     axes.margins(y=0.25)
-    axes.set(title="Test accuracy", ylabel="share of images right")
+    axes.set_ylim(top=min(axes.get_ylim()[1], 1.002))
+    title = "Test accuracy" if len(rows) == 1 else f"Test accuracy of {len(rows)} seeds"
+    axes.set(title=title, ylabel="share of images right")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.legend(loc="lower center")
 
 
 def _classes(axes: Axes, rows: pd.DataFrame, count: int) -> None:
@@ -78,8 +70,8 @@ def _classes(axes: Axes, rows: pd.DataFrame, count: int) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     which = f", the {MOST_CLASSES} that changed most" if count > MOST_CLASSES else ""
-    axes.set(title=f"By class (test images){which}", xlabel="share of images right")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2)
+    axes.set(title=f"By class and its test images{which}", xlabel="share of images right")
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
 def _changes(axes: Axes, verdict: Verdict) -> None:
@@ -90,4 +82,4 @@ def _changes(axes: Axes, verdict: Verdict) -> None:
     axes.set_ylim(0, max(1, *counts) * 1.15)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if len(verdict.p_values) == 1:
-        axes.set_xlabel(f"McNemar's exact test: p = {verdict.p_values[0]:.2g}")
+        axes.set_xlabel(f"McNemar's exact test:\np = {verdict.p_values[0]:.2g}")

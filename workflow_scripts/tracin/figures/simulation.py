@@ -31,7 +31,7 @@ def simulation_figure(table: pd.DataFrame) -> Figure:
     axes.axhline(start["accuracy"].mean(), color=BLACK, linestyle="--", label="noisy labels")
     axes.set_title(f"Correcting what is inspected, mean of {seeds} seeds")
     axes.set(xlabel="training images inspected, most suspicious first", ylabel="test accuracy")
-    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="order")
     return figure
