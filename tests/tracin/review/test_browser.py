@@ -1,108 +1,23 @@
-"""The review page in a real browser, opened from disk."""
+"""The review page in a real browser, opened from disk: keys, filters, memory, reach."""
 
-import csv
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
-import yaml
 
-from tests.conftest import ROOT
-from tests.tracin.review.tables import CLASSES, PATHS, review_data
-from tracin.review.cells import unguard
-from tracin.review.corrections import COLUMNS, check_against, corrections_table, read_corrections
-from tracin.review.page import ReviewData, review_page
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/corrections.schema.yaml").read_text())
-PHONE = {"width": 390, "height": 844}
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine; make browser installs Debian's"
+from tests.tracin.review.browsing import (
+    PHONE,
+    SCHEMA,
+    Opener,
+    decisions,
+    press,
+    rank,
+    saved,
+    states,
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
-
-
-Opener = Callable[..., Any]
-
-
-@pytest.fixture
-def opened(browser: Any, tmp_path: Path) -> Iterator[Opener]:
-    """Open a page about some data; at the end nothing may have been said, asked for or thrown."""
-    context = browser.new_context(accept_downloads=True)
-    complaints: list[str] = []
-
-    def open_page(data: ReviewData, viewport: dict[str, int] | None = None, top: int = 2000) -> Any:
-        path = tmp_path / "index.html"
-        path.write_text(review_page(data, top), encoding="utf-8")
-        page = context.new_page()
-        page.set_viewport_size(viewport or {"width": 1280, "height": 800})
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: complaints.append("a dialog opened"))
-        page.on("request", lambda request: asked(request.url))
-        page.goto(path.as_uri())
-        page.wait_for_selector("body[data-ready]")
-        return page
-
-    def asked(url: str) -> None:
-        if not url.startswith(("file:", "data:", "blob:")):
-            complaints.append(url)
-
-    yield open_page
-    context.close()
-    assert complaints == []
-
-
-def press(page: Any, *keys: str) -> None:
-    for key in keys:
-        page.keyboard.press(key)
-
-
-def saved(page: Any, folder: Path) -> Path:
-    with page.expect_download() as download:
-        page.click("#save")
-    path = folder / "corrections.csv"
-    download.value.save_as(path)
-    assert download.value.suggested_filename == "corrections.csv"
-    return path
-
-
-def decisions(path: Path) -> dict[str, tuple[str, str]]:
-    return {row.path: (row.action, row.label) for row in read_corrections(path, SCHEMA)}
-
-
-def states(page: Any) -> list[str]:
-    return page.eval_on_selector_all("[role=option]", "rows => rows.map(row => row.dataset.state)")
-
-
-def rank(page: Any) -> str:
-    return page.inner_text("#rank").split(",")[0]
+from tests.tracin.review.tables import CLASSES, PATHS, review_data
+from tracin.review.corrections import check_against, read_corrections
 
 
 def test_keys_decide_and_the_file_says_so(opened: Opener, tmp_path: Path) -> None:
@@ -192,106 +107,6 @@ def test_other_data_starts_afresh(opened: Opener) -> None:
     press(opened(review_data()), "Enter")
     assert set(states(opened(review_data(name="corrected")))) == {"undecided"}
     assert set(states(opened(review_data(paths=["new.png"])))) == {"undecided"}
-
-
-def test_corrected_labels_start_from_their_decisions(opened: Opener, tmp_path: Path) -> None:
-    page = opened(review_data())
-    press(page, "Enter", "x")
-    path = saved(page, tmp_path)
-    made = read_corrections(path, SCHEMA)
-    table = corrections_table(made, pd.Series([0, 1]))
-    data = review_data(name="corrected", corrections=table)
-    suspects = data.suspects.copy()
-    suspects.loc[0, ["label", "suggested_label"]] = ["cow", "cat"]
-    page = opened(replace(data, suspects=suspects))
-    assert states(page)[:3] == ["kept", "removed", "undecided"]
-    press(page, "k", "k", "Enter")
-    assert decisions(saved(page, tmp_path)) == {
-        "cat/0.png": ("keep", "cat"),
-        "cat/1.png": ("remove", ""),
-    }
-
-
-def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> None:
-    page = opened(review_data())
-    press(page, "Enter", "x", "Space")
-    path = saved(page, tmp_path)
-    press(page, "u", "u", "Space")
-    page.set_input_files("#file", path)
-    page.wait_for_selector("#loaded[open]")
-    assert page.inner_text("#loaded-title") == "2 decisions loaded, 1 not"
-    cells = page.locator("#loaded-rows td").all_inner_texts()
-    assert cells == ["3", "cat/1.png", "keep cow", "remove"]
-    page.click("#keep-mine")
-    assert states(page)[:3] == ["relabelled", "kept", "kept"]
-    page.set_input_files("#file", path)
-    page.click("#take-file")
-    assert states(page)[:3] == ["relabelled", "removed", "kept"]
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        ("a,b\n1,2\n", "it has no column path"),
-        (",".join(COLUMNS) + '\n"open', "line 2: a quote is not closed"),
-        ("", "it has no column path"),
-    ],
-)
-def test_unreadable_files_change_nothing(
-    opened: Opener, tmp_path: Path, content: str, problem: str
-) -> None:
-    page = opened(review_data())
-    press(page, "Enter")
-    (tmp_path / "bad.csv").write_text(content)
-    page.set_input_files("#file", tmp_path / "bad.csv")
-    page.wait_for_function("document.getElementById('status').textContent.includes('read')")
-    assert problem in page.inner_text("#status")
-    assert states(page)[:2] == ["relabelled", "undecided"]
-
-
-def test_rows_that_do_not_fit_are_listed(opened: Opener, tmp_path: Path) -> None:
-    page = opened(review_data())
-    press(page, "Enter", "Enter", "Enter")
-    path = saved(page, tmp_path)
-    lines = path.read_text().splitlines()
-    lines[1] = lines[1].replace('"cow"', '"lion"')
-    lines[2] = lines[2].replace(lines[2].split(",")[1], '"' + "0" * 64 + '"')
-    path.write_text("\n".join(lines))
-    press(page, "u", "u", "u")
-    page.set_input_files("#file", path)
-    page.wait_for_selector("#loaded[open]")
-    faults = page.locator("#loaded-rows td:last-child").all_inner_texts()
-    assert faults == ["unknown class", "the image changed since"]
-    assert states(page)[:3] == ["undecided", "undecided", "relabelled"]
-
-
-def test_hostile_names_are_text(opened: Opener, tmp_path: Path) -> None:
-    data = review_data(classes=CLASSES, paths=PATHS)
-    page = opened(data)
-    for _ in PATHS:
-        press(page, "n")
-        page.keyboard.type('=1+1, "x"')
-        press(page, "Shift+Enter")
-        page.keyboard.type("-2</script>")
-        press(page, "Escape", "Enter")
-    assert page.evaluate("window.ran") is None
-    path = saved(page, tmp_path)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n"))]
-    assert [unguard(row[0]) for row in rows[1:]] == PATHS
-    read = read_corrections(path, SCHEMA)
-    check_against(read, data.manifest, CLASSES, path)
-    assert {row.note for row in read} == {'=1+1, "x"\n-2</script>'}
-    page.evaluate("localStorage.clear()")
-    page.reload()
-    page.wait_for_selector("body[data-ready]")
-    assert set(states(page)) == {"undecided"}
-    page.set_input_files("#file", path)
-    page.wait_for_function("document.getElementById('status').textContent.includes('loaded')")
-    assert states(page)[: len(PATHS)] == ["relabelled"] * len(PATHS)
-    again = saved(page, tmp_path)
-    assert read_corrections(again, SCHEMA) == read
 
 
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 1280, "height": 800}])
