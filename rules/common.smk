@@ -229,8 +229,9 @@ def summary(labels):
                 f"look at {folder}/figures/mistakes_explained.png first"
             )
     comparison = Path("results/comparison/summary.txt")
-    if labels == "corrected" and comparison.exists():
-        lines.append(comparison.read_text(encoding="utf-8"))
+    if comparison.exists():
+        verdict = comparison.read_text(encoding="utf-8").splitlines()[0]
+        lines.append(f"{comparison}: {verdict}")
     if planted_noise():
         lines.append(
             f"{planted_noise():.0%} of the training labels were flipped on purpose (dataset.planted_noise)."

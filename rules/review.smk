@@ -17,7 +17,7 @@ rule review_page:
     log:
         "results/logs/{labels}/review_page.log",
     conda:
-        "../envs/torch.yaml"
+        "../envs/tables.yaml"
     threads: 4
     params:
         top_n=config["review"]["top_n"],

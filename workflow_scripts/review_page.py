@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tracin.files import atomic_path
-from tracin.images import open_pixels
-from tracin.review.corrections import COLUMNS
 from tracin.review.page import ReviewData, review_page
 from tracin.runtime import start_log
 
@@ -23,8 +22,8 @@ data = ReviewData(
     estimate=json.loads(Path(given.estimate).read_text(encoding="utf-8")),
     mispredictions=pd.concat([pd.read_parquet(path) for path in given.mispredictions]),
     topk=pd.concat([pd.read_parquet(path) for path in given.topk]),
-    pixels=open_pixels(given.pixels),
-    corrections=pd.concat(corrections) if corrections else pd.DataFrame(columns=COLUMNS),
+    pixels=np.load(given.pixels, mmap_mode="r"),
+    corrections=pd.concat(corrections) if corrections else pd.DataFrame(),
 )
 page = review_page(data, snakemake.params.top_n, snakemake.threads)
 with atomic_path(snakemake.output.page) as temporary:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tracin.review.corrections import COLUMNS
 from tracin.review.page import ReviewData
 
 HOSTILE = "</script><script>window.ran = 1</script>"
@@ -101,6 +100,6 @@ def review_data(
         "mispredictions": mispredictions,
         "topk": topk,
         "pixels": random.integers(0, 255, (total, side, side, 3), dtype=np.uint8),
-        "corrections": pd.DataFrame(columns=COLUMNS),
+        "corrections": pd.DataFrame(),
     }
     return ReviewData(**(facts | changes))

@@ -235,7 +235,7 @@ function connect() {
   });
   // After a click by mouse or touch the next Space is a decision, not that button again.
   addEventListener("click", (event) => {
-    if (event.detail > 0 && event.target.closest("button") && !document.querySelector("dialog[open]")) focusList();
+    if (event.detail > 0 && event.target.closest("button, summary") && !document.querySelector("dialog[open]")) focusList();
   });
   byId("file").addEventListener("change", load);
   byId("class-form").addEventListener("submit", relabelTyped);
