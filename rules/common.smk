@@ -174,7 +174,7 @@ def corrections_file(wildcards):
             f"{path} does not exist. Open results/original/review/index.html in a browser, decide, "
             f"press Save, and put the file at {path}."
         )
-    return [str(path)]
+    return str(path)
 
 
 def decisions_so_far(wildcards):

@@ -20,6 +20,13 @@ def press(page: Any, *keys: str) -> None:
         page.keyboard.press(key)
 
 
+def reload(page: Any) -> None:
+    # Chromium hands what was stored to another process in its own time.
+    page.wait_for_timeout(300)
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+
+
 def saved(page: Any, folder: Path) -> Path:
     with page.expect_download() as download:
         page.click("#save")

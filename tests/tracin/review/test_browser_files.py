@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.tracin.review.browsing import SCHEMA, Opener, decisions, press, saved, states
+from tests.tracin.review.browsing import SCHEMA, Opener, decisions, press, reload, saved, states
 from tests.tracin.review.tables import CLASSES, PATHS, review_data
 from tracin.review.cells import unguard
 from tracin.review.corrections import COLUMNS, check_against, corrections_table, read_corrections
@@ -103,8 +103,7 @@ def test_hostile_names_are_text(opened: Opener, tmp_path: Path) -> None:
     check_against(read, data.manifest, CLASSES, path)
     assert {row.note for row in read} == {'=1+1, "x"\n-2</script>'}
     page.evaluate("localStorage.clear()")
-    page.reload()
-    page.wait_for_selector("body[data-ready]")
+    reload(page)
     assert set(states(page)) == {"undecided"}
     page.set_input_files("#file", path)
     page.wait_for_function("document.getElementById('status').textContent.includes('loaded')")
