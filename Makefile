@@ -4,13 +4,21 @@ ARGS ?=
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test lint lock
+.PHONY: run test browser lint lock
 
 run: $(STAMP)
 	.venv/bin/snakemake --cores all $(ARGS)
 
-test: $(STAMP)
+test: $(STAMP) browser
 	.venv/bin/pytest
+
+# The review page is tested in Debian's Chromium; its tests are skipped where it can't be had.
+browser:
+	@if command -v chromium > /dev/null || command -v google-chrome > /dev/null; then :; \
+	elif command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update > /dev/null && apt-get install -y --no-install-recommends chromium > /dev/null \
+	  || echo "Chromium could not be installed: the review page's browser tests are skipped."; \
+	else echo "No Chromium here (sudo apt-get install chromium): the browser tests are skipped."; fi
 
 lint: $(STAMP)
 	ruff check .

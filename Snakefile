@@ -35,10 +35,12 @@ include: "rules/label_errors.smk"
 include: "rules/diagnosis.smk"
 include: "rules/figures.smk"
 include: "rules/dashboards.smk"
+include: "rules/review.smk"
 
 
 localrules:
     all,
+    corrected,
 
 
 rule all:
@@ -46,6 +48,13 @@ rule all:
     default_target: True
     input:
         run_results("original"),
+
+
+rule corrected:
+    """Retrain on the labels of data/corrections.csv and compare; the original run stays as it is."""
+    input:
+        run_results("corrected"),
+        "results/comparison/summary.txt",
 
 
 onsuccess:

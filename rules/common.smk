@@ -178,14 +178,37 @@ def out_of_fold(wildcards):
     return [name] if config["label_errors"]["folds"] else []
 
 
+def corrections_file(wildcards):
+    """The reviewer's file, or a sentence that says how to get one."""
+    path = Path("data/corrections.csv")
+    if not path.exists():
+        raise WorkflowError(
+            f"{path} does not exist. Open results/original/review/index.html in a browser, decide, "
+            f"press Save, and put the file at {path}."
+        )
+    return str(path)
+
+
+def decisions_so_far(wildcards):
+    """The decisions that made a label set: none for the original labels."""
+    return ["results/labels/corrections.parquet"] if wildcards.labels == "corrected" else []
+
+
+def review_template():
+    """The files of the review page: inputs, so that an edit counts."""
+    names = "page.html page.css decisions.js view.js page.js".split()
+    return [shipped(SCRIPTS / "tracin" / "review" / name) for name in names]
+
+
 def pretrained(wildcards):
     """The backbone that training starts from: none, or one file."""
     return [] if config["model"]["weights"] == "none" else ["results/weights/backbone.safetensors"]
 
 
-def all_seeds(name):
-    """One result of every seed's run, in the order of train.seeds."""
-    return expand("results/{{labels}}/seed{seed}/{name}", seed=config["train"]["seeds"], name=name)
+def all_seeds(name, labels="{labels}"):
+    """One result of every seed's run of a label set, in the order of train.seeds."""
+    path = f"results/{labels}/seed{{seed}}/{name}"
+    return expand(path, seed=config["train"]["seeds"], allow_missing=True)
 
 
 def class_page_labels(wildcards):
@@ -234,6 +257,8 @@ def run_results(labels):
         "label_errors/estimate.json",
         "figures/label_error_recall.png",
         "figures/mislabeled_candidates.png",
+        "review/index.html",
+        "export/manifest.parquet",
     ]
     seeds = config["train"]["seeds"]
     if len(seeds) > 1:
@@ -247,7 +272,12 @@ def run_results(labels):
 
 def summary(labels):
     """What a finished run says at its end."""
+    lines = []
     path = Path(f"results/{labels}/summary.json")
-    if not path.exists():
-        return ""
-    return "\n".join(json.loads(path.read_text(encoding="utf-8"))["short"])
+    if path.exists():
+        lines += json.loads(path.read_text(encoding="utf-8"))["short"]
+    comparison = Path("results/comparison/summary.txt")
+    if comparison.exists():
+        verdict = comparison.read_text(encoding="utf-8").splitlines()[0]
+        lines.append(f"{comparison}: {verdict}")
+    return "\n".join(lines)

@@ -55,6 +55,8 @@ STALE: list[tuple[str, object, set[str]]] = [
     ("model.head", [16], AFTER_TRAINING),
     ("dataset.val", 0.2, AFTER_MANIFEST),
     ("dataset.stored_size", 40, AFTER_MANIFEST | {"ingest"}),
+    ("review.top_n", 50, set()),
+    ("review.export", "copy", set()),
     ("compute.batch_size", 64, set()),
     ("compute.workers", 2, set()),
     ("compute.device", "cpu", set()),

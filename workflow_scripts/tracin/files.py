@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -13,8 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-# A cell that begins so is a formula to a spreadsheet.
-FORMULA = ("=", "+", "-", "@", "\t")
+# Cells that start like this are formulas for some spreadsheet; the apostrophe is there so that
+# a cell which starts with one of its own is told apart from a guarded one.
+GUARDED = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'")
 
 
 def _default_mode() -> int:
@@ -80,33 +82,40 @@ def write_text(text: str, path: Path | str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_csv(frame: pd.DataFrame, path: Path | str) -> None:
-    """Write a frame of shape [rows, columns] as UTF-8 CSV without its index, atomically.
+def guard(text: str) -> str:
+    """The CSV cell for a text: an apostrophe goes before what a spreadsheet might run.
 
-    A text cell that a spreadsheet would run as a formula begins with an apostrophe instead
-    (https://owasp.org/www-community/attacks/CSV_Injection).
+    See https://owasp.org/www-community/attacks/CSV_Injection.
+    """
+    return f"'{text}" if text.startswith(GUARDED) else text
+
+
+def unguard(cell: str) -> str:
+    """The text of a CSV cell; `unguard(guard(text)) == text` for every text."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(GUARDED) else cell
+
+
+def write_csv(frame: pd.DataFrame, path: Path | str) -> None:
+    """Write a frame [rows, columns] as UTF-8 CSV, its texts quoted and guarded, atomically.
 
     Raises:
         OSError: The folder cannot be written to.
     """
-    texts = frame.select_dtypes(["object", "string", "category"]).columns
-    safe = frame.assign(**{name: frame[name].map(_inert) for name in texts})
+    guarded = frame.map(lambda value: guard(value) if isinstance(value, str) else value)
     with atomic_path(path) as temporary:
-        safe.to_csv(temporary, index=False, encoding="utf-8")
+        guarded.to_csv(
+            temporary,
+            index=False,
+            encoding="utf-8",
+            quoting=csv.QUOTE_NONNUMERIC,
+            lineterminator="\r\n",
+        )
 
 
-def _inert(cell: Any) -> Any:
-    if not isinstance(cell, str):
-        return cell
-    # A bare carriage return ends the row to a spreadsheet, and to_csv would not quote it.
-    visible = cell.replace("\r", "\\r")
-    return f"'{visible}" if visible.startswith(FORMULA) else visible
-
-
-def write_tables(frame: pd.DataFrame, parquet: Path | str, csv: Path | str) -> None:
+def write_tables(frame: pd.DataFrame, parquet: Path | str, text: Path | str) -> None:
     """Write the same frame as Parquet and as CSV."""
     write_parquet(frame, parquet)
-    write_csv(frame, csv)
+    write_csv(frame, text)
 
 
 @contextmanager

@@ -1,0 +1,105 @@
+"""A small data set with suspects, and names that try to be markup, formulas and keys."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tracin.review.page import ReviewData
+
+HOSTILE = "</script><script>window.ran = 1</script>"
+CLASSES = ["=cmd()|'/C calc'!A0", HOSTILE, '<img src=x onerror="window.ran=1">', 'dog, "big"\nred']
+PATHS = [
+    f"{HOSTILE}.png",
+    '"><img src=x onerror=window.ran=1>.png',
+    '=HYPERLINK("http://evil")',
+    "+1.png",
+    "-1.png",
+    "@SUM(A1)",
+    "a\nb,c.png",
+    "__proto__",
+    "{{script}}\u2028.png",
+    "'quoted'.png",
+]
+
+
+def review_data(
+    suspects: int = 20,
+    classes: list[str] | None = None,
+    paths: list[str] | None = None,
+    side: int = 32,
+    **changes: Any,
+) -> ReviewData:
+    """`suspects` training images and half as many test images, all of noise `side` pixels wide."""
+    classes = classes or ["cat", "cow", "dog"]
+    random = np.random.default_rng(0)
+    train = np.arange(suspects)
+    total = suspects + suspects // 2
+    names = [*(paths or []), *(f"cat/{i}.png" for i in range(total))][:total]
+    codes = train_codes = np.arange(total) % len(classes)
+    label = np.array(classes, dtype=object)[codes]
+    manifest = pd.DataFrame(
+        {
+            "sample_id": np.arange(total),
+            "path": names,
+            "sha256": [hashlib.sha256(name.encode()).hexdigest() for name in names],
+            "split": ["train"] * suspects + ["test"] * (total - suspects),
+            "label": label,
+            "true_label": None,
+        }
+    )
+    suggested = np.array(classes, dtype=object)[(train_codes[:suspects] + 1) % len(classes)]
+    table = pd.DataFrame(
+        {
+            "train_id": train,
+            "path": names[:suspects],
+            "label": label[:suspects],
+            "suggested_label": suggested,
+            "suggested_probability": np.float32(0.9),
+            "suspicion": np.linspace(1, 0, suspects, dtype=np.float32),
+            "rank": np.arange(1, suspects + 1, dtype=np.int32),
+            "suspected": train < suspects // 2,
+            "reasons": "the model gives the label 1%; neighbours disagree",
+            "loss_final": random.random(suspects).astype(np.float32),
+            "a_new_signal": random.random(suspects).astype(np.float32),
+            "opponents": [random.choice(train, 6).tolist() for _ in train],
+            "proponents": [random.choice(train, 6).tolist() for _ in train],
+            "neighbours": [random.choice(train, 6).tolist() for _ in train],
+        }
+    )
+    tests = np.arange(suspects, total)
+    mispredictions = pd.DataFrame(
+        {
+            "sample_id": tests,
+            "split": "test",
+            "label": label[suspects:],
+            "predicted": label[: len(tests)],
+        }
+    )
+    topk = pd.DataFrame(
+        {
+            "test_id": np.repeat(tests, 2),
+            "kind": ["proponent", "opponent"] * len(tests),
+            "rank": 1,
+            "train_id": np.arange(2 * len(tests)) % suspects,
+            "influence": np.where(np.arange(2 * len(tests)) % 2, -1.5, 1.5),
+        }
+    )
+    facts = {
+        "name": "original",
+        "classes": classes,
+        "manifest": manifest,
+        "labels": pd.DataFrame(
+            {"sample_id": np.arange(total), "label_index": codes.astype(np.int16), "keep": True}
+        ),
+        "suspects": table,
+        "estimate": {"images": suspects, "estimated_errors": 5, "suggested_cut": 6},
+        "mispredictions": mispredictions,
+        "topk": topk,
+        "pixels": random.integers(0, 255, (total, side, side, 3), dtype=np.uint8),
+        "corrections": pd.DataFrame(),
+    }
+    return ReviewData(**(facts | changes))

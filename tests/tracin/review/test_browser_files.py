@@ -1,0 +1,113 @@
+"""The review page in a real browser: files saved, loaded and refused, hostile names."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+
+from tests.tracin.review.browsing import SCHEMA, Opener, decisions, press, reload, saved, states
+from tests.tracin.review.tables import CLASSES, PATHS, review_data
+from tracin.files import unguard
+from tracin.review.corrections import COLUMNS, check_against, corrections_table, read_corrections
+
+
+def test_corrected_labels_start_from_their_decisions(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, "Enter", "x")
+    path = saved(page, tmp_path)
+    made = read_corrections(path, SCHEMA)
+    table = corrections_table(made, pd.Series([0, 1]))
+    data = review_data(name="corrected", corrections=table)
+    suspects = data.suspects.copy()
+    suspects.loc[0, ["label", "suggested_label"]] = ["cow", "cat"]
+    page = opened(replace(data, suspects=suspects))
+    assert states(page)[:3] == ["kept", "removed", "undecided"]
+    press(page, "k", "k", "Enter")
+    assert decisions(saved(page, tmp_path)) == {
+        "cat/0.png": ("keep", "cat"),
+        "cat/1.png": ("remove", ""),
+    }
+
+
+def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, "Enter", "x", "Space")
+    path = saved(page, tmp_path)
+    press(page, "u", "u", "Space")
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#loaded[open]")
+    assert page.inner_text("#loaded-title") == "2 decisions loaded, 1 not"
+    cells = page.locator("#loaded-rows td").all_inner_texts()
+    assert cells == ["3", "cat/1.png", "keep cow", "remove"]
+    page.click("#keep-mine")
+    assert states(page)[:3] == ["relabelled", "kept", "kept"]
+    page.set_input_files("#file", path)
+    page.click("#take-file")
+    assert states(page)[:3] == ["relabelled", "removed", "kept"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("a,b\n1,2\n", "it has no column path"),
+        (",".join(COLUMNS) + '\n"open', "line 2: a quote is not closed"),
+        ("", "it has no column path"),
+    ],
+)
+def test_unreadable_files_change_nothing(
+    opened: Opener, tmp_path: Path, content: str, problem: str
+) -> None:
+    page = opened(review_data())
+    press(page, "Enter")
+    (tmp_path / "bad.csv").write_text(content)
+    page.set_input_files("#file", tmp_path / "bad.csv")
+    expect(page.locator("#status")).to_contain_text("read")
+    assert problem in page.inner_text("#status")
+    assert states(page)[:2] == ["relabelled", "undecided"]
+
+
+def test_rows_that_do_not_fit_are_listed(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, "Enter", "Enter", "Enter")
+    path = saved(page, tmp_path)
+    lines = path.read_text().splitlines()
+    lines[1] = lines[1].replace('"cow"', '"lion"')
+    lines[2] = lines[2].replace(lines[2].split(",")[1], '"' + "0" * 64 + '"')
+    path.write_text("\n".join(lines))
+    press(page, "u", "u", "u")
+    page.set_input_files("#file", path)
+    page.wait_for_selector("#loaded[open]")
+    faults = page.locator("#loaded-rows td:last-child").all_inner_texts()
+    assert faults == ["unknown class", "the image changed since"]
+    assert states(page)[:3] == ["undecided", "undecided", "relabelled"]
+
+
+def test_hostile_names_are_text(opened: Opener, tmp_path: Path) -> None:
+    data = review_data(classes=CLASSES, paths=PATHS)
+    page = opened(data)
+    for _ in PATHS:
+        press(page, "n")
+        page.keyboard.type('=1+1, "x"')
+        press(page, "Shift+Enter")
+        page.keyboard.type("-2</script>")
+        press(page, "Escape", "Enter")
+    assert page.evaluate("window.ran") is None
+    path = saved(page, tmp_path)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\n"))]
+    assert [unguard(row[0]) for row in rows[1:]] == PATHS
+    read = read_corrections(path, SCHEMA)
+    check_against(read, data.manifest, CLASSES, path)
+    assert {row.note for row in read} == {'=1+1, "x"\n-2</script>'}
+    page.evaluate("localStorage.clear()")
+    reload(page)
+    assert set(states(page)) == {"undecided"}
+    page.set_input_files("#file", path)
+    expect(page.locator("#status")).to_contain_text("loaded")
+    assert states(page)[: len(PATHS)] == ["relabelled"] * len(PATHS)
+    again = saved(page, tmp_path)
+    assert read_corrections(again, SCHEMA) == read

@@ -1,0 +1,73 @@
+"""Exports: what other tools read, with every image once and under a safe name."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tracin.review.tables import review_data
+from tracin.listing import list_manifest
+from tracin.review.exports import export_tree, file_name, kept_images, label_issues
+
+DATA = review_data()
+
+
+def corrected() -> pd.DataFrame:
+    labels = DATA.labels.copy()
+    labels.loc[0, "label_index"], labels.loc[3, "keep"] = 2, False
+    return labels
+
+
+def test_the_manifest_is_read_by_the_workflow(tmp_path: Path) -> None:
+    kept = kept_images(DATA.manifest, corrected(), DATA.classes)
+    kept.drop(columns="sample_id").to_parquet(tmp_path / "m.parquet")
+    listing = list_manifest(tmp_path / "m.parquet", "label")
+    assert len(listing) == len(DATA.manifest) - 1
+    assert listing.set_index("path")["label"].loc[["cat/0.png", "cat/6.png"]].tolist() == [
+        "dog",
+        "cat",
+    ]
+    assert "cat/3.png" not in set(listing["path"])
+
+
+@pytest.mark.parametrize("kind", ["link", "copy"])
+def test_tree(tmp_path: Path, kind: Literal["link", "copy"]) -> None:
+    (tmp_path / "in" / "cat").mkdir(parents=True)
+    for path in DATA.manifest["path"]:
+        (tmp_path / "in" / path).write_text(path)
+    folder = tmp_path / "out" / "images"
+    kept = kept_images(DATA.manifest, corrected(), DATA.classes)
+    for _ in range(2):
+        assert export_tree(kept, tmp_path / "in", folder, kind) == len(kept)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) == len(kept)
+    moved = folder / "train" / "dog" / "000000-0.png"
+    assert moved.read_text() == "cat/0.png" and moved.is_symlink() == (kind == "link")
+    assert [path.name for path in folder.parent.iterdir()] == ["images"]
+
+
+def test_missing_images_leave_no_tree(tmp_path: Path) -> None:
+    kept = kept_images(DATA.manifest, DATA.labels, DATA.classes)
+    with pytest.raises(FileNotFoundError, match="is gone"):
+        export_tree(kept, tmp_path, tmp_path / "images", "link")
+    assert not (tmp_path / "images").exists()
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_names_stay_in_their_folder_and_apart(one: str, other: str) -> None:
+    assert not set(file_name(one)) & set('/\\:*?"<>|\x00\n')
+    assert not file_name(one).startswith(".")
+    assert (file_name(one) == file_name(other)) == (one == other)
+
+
+def test_issues_have_cleanlabs_columns() -> None:
+    issues = label_issues(DATA.suspects.sample(frac=1, random_state=0))
+    columns = "path is_label_issue label_quality given_label predicted_label"
+    assert list(issues.columns) == columns.split()
+    assert issues["path"].tolist() == DATA.suspects["path"].tolist()
+    assert issues["is_label_issue"].sum() == 10
+    np.testing.assert_allclose(issues["label_quality"], 1 - DATA.suspects["suspicion"])

@@ -1,0 +1,29 @@
+"""The label set 'corrected': the original labels after data/corrections.csv."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from tracin.files import write_parquet
+from tracin.review.corrections import (
+    apply_corrections,
+    check_against,
+    check_classes,
+    corrections_table,
+    read_corrections,
+)
+from tracin.runtime import start_log
+
+start_log(snakemake.log[0])
+given = snakemake.input
+classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
+schema = yaml.safe_load(Path(given.schema).read_text(encoding="utf-8"))
+manifest, labels = pd.read_parquet(given.manifest), pd.read_parquet(given.labels)
+corrections = read_corrections(given.corrections, schema)
+ids = check_against(corrections, manifest, classes, given.corrections)
+corrected = apply_corrections(corrections, ids, labels, classes)
+check_classes(corrected, manifest, classes, given.corrections)
+write_parquet(corrected, snakemake.output.labels)
+write_parquet(corrections_table(corrections, ids), snakemake.output.corrections)

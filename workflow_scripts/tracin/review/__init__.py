@@ -1,0 +1,1 @@
+"""Review of suspected labels: the page, corrections, what they bought, and exports."""

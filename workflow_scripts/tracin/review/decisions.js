@@ -1,0 +1,177 @@
+"use strict";
+// What was decided, kept by path: { path, sha256, outcome, previous, decidedAt }, where outcome is
+// the label that the image ends with, or null when it is removed. Notes are kept beside it.
+
+const COLUMNS = ["path", "sha256", "action", "label", "previous_label", "note", "decided_at"];
+const LONGEST_HISTORY = 1000;
+
+// Cells that a spreadsheet might run get an apostrophe, which reading takes away again.
+const GUARDED = /^[=+\-@\t\r\n＝＋－＠']/;
+const guard = (text) => (GUARDED.test(text) ? `'${text}` : text);
+const unguard = (cell) => (cell[0] === "'" && GUARDED.test(cell.slice(1)) ? cell.slice(1) : cell);
+const quoted = (text) => `"${guard(text).replaceAll('"', '""')}"`;
+
+/** Rows of a CSV text as { line, cells }; cells may hold commas, quotes and line breaks. */
+function parseCsv(text) {
+  const rows = [];
+  const field = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|\r|$)/y;
+  let cells = [];
+  let line = 1;
+  let start = 1;
+  field.lastIndex = text.charCodeAt(0) === 0xfeff ? 1 : 0;
+  while (field.lastIndex < text.length || cells.length) {
+    const match = field.exec(text);
+    if (!match) throw new Error(`line ${line}: a quote is not closed or stands in the wrong place`);
+    cells.push(unguard(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"')));
+    line += (match[0].match(/\r\n|\n|\r/g) || []).length;
+    if (match[3] !== ",") {
+      if (cells.length > 1 || cells[0] !== "") rows.push({ line: start, cells });
+      cells = [];
+      start = line;
+    }
+  }
+  return rows;
+}
+
+/** The rows of a corrections file as { line, decision, note }. */
+function readCorrections(text) {
+  const [header, ...rows] = parseCsv(text);
+  const places = COLUMNS.map((name) => (header ? header.cells.indexOf(name) : -1));
+  const missing = COLUMNS.filter((_, index) => places[index] < 0);
+  if (missing.length) throw new Error(`it has no column ${missing.join(", ")}`);
+  return rows.map(({ line, cells }) => {
+    const values = places.map((place) => cells[place] ?? "");
+    return { line, ...fromRow(Object.fromEntries(COLUMNS.map((name, i) => [name, values[i]]))) };
+  });
+}
+
+function fromRow(row) {
+  const outcomes = { remove: null, keep: row.previous_label, relabel: row.label };
+  return {
+    decision: {
+      path: row.path,
+      sha256: row.sha256,
+      outcome: outcomes[row.action],
+      previous: row.previous_label,
+      decidedAt: row.decided_at,
+    },
+    note: row.note,
+  };
+}
+
+function toRow(decision, note) {
+  const { path, sha256, outcome, previous, decidedAt } = decision;
+  const action = outcome === null ? "remove" : outcome === previous ? "keep" : "relabel";
+  return [path, sha256, action, outcome ?? "", previous, note, decidedAt];
+}
+
+/** Decisions and notes by path, the way back, and their copy in the browser's storage. */
+class Decisions {
+  constructor(key, given) {
+    this.key = key;
+    this.stored = true;
+    this.byPath = new Map();
+    this.notes = new Map();
+    this.history = [];
+    if (!this.restore()) {
+      for (const row of given) this.put(fromRow(row).decision, row.note);
+    }
+  }
+
+  /** Read the browser's copy; false when there is none. */
+  restore() {
+    try {
+      const saved = JSON.parse(localStorage.getItem(this.key));
+      if (!saved) return false;
+      this.byPath = new Map(saved.decisions.map((decision) => [decision.path, decision]));
+      this.notes = new Map(saved.notes);
+      this.history = saved.history;
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  store() {
+    const notes = [...this.notes];
+    const saved = { decisions: [...this.byPath.values()], notes, history: this.history };
+    try {
+      localStorage.setItem(this.key, JSON.stringify(saved));
+      this.stored = true;
+    } catch {
+      this.stored = false;
+    }
+  }
+
+  put(decision, note) {
+    this.byPath.set(decision.path, decision);
+    if (note) this.notes.set(decision.path, note);
+  }
+
+  decide(item, outcome) {
+    this.history.push({ path: item.path, before: this.byPath.get(item.path) ?? null });
+    if (this.history.length > LONGEST_HISTORY) this.history.shift();
+    const decidedAt = new Date().toISOString();
+    const { path, sha256, original: previous } = item;
+    this.put({ path, sha256, outcome, previous, decidedAt });
+    this.store();
+  }
+
+  /** Take the last decision back; its path, or undefined when there is none. */
+  undo() {
+    const last = this.history.pop();
+    if (!last) return undefined;
+    if (last.before) this.byPath.set(last.path, last.before);
+    else this.byPath.delete(last.path);
+    this.store();
+    return last.path;
+  }
+
+  setNote(path, text) {
+    if (text) this.notes.set(path, text);
+    else this.notes.delete(path);
+    this.store();
+  }
+
+  /** undecided, kept, relabelled or removed. */
+  stateOf(item) {
+    const decision = this.byPath.get(item.path);
+    if (!decision) return "undecided";
+    if (decision.outcome === null) return "removed";
+    return decision.outcome === item.label ? "kept" : "relabelled";
+  }
+
+  toCsv() {
+    const rows = [...this.byPath.values()].map((d) => toRow(d, this.notes.get(d.path) ?? ""));
+    return [COLUMNS, ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");
+  }
+
+  /** Take over a file's rows where nothing speaks against it; the rest, with what was said here. */
+  load(rows, items, classes) {
+    const conflicts = [];
+    let taken = 0;
+    for (const { line, decision, note } of rows) {
+      const here = this.byPath.get(decision.path);
+      const fault = faultOf(decision, items.get(decision.path), classes);
+      if (fault) {
+        conflicts.push({ line, decision, fault });
+      } else if (here && here.outcome !== decision.outcome) {
+        conflicts.push({ line, decision, note, here });
+      } else {
+        this.put(decision, note);
+        taken += 1;
+      }
+    }
+    this.store();
+    return { taken, conflicts };
+  }
+}
+
+/** Why a file's row can't be used, or undefined. */
+function faultOf(decision, item, classes) {
+  if (!decision.path || decision.outcome === undefined) return "not a decision";
+  if (decision.outcome !== null && !classes.includes(decision.outcome)) return "unknown class";
+  if (item && item.sha256 !== decision.sha256) return "the image changed since";
+  if (item && item.original !== decision.previous) return "the label changed since";
+  return undefined;
+}

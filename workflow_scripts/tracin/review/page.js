@@ -1,0 +1,260 @@
+// What happens on a key, a click and a choice.
+
+const source = byId("data");
+const data = JSON.parse(source.textContent);
+source.textContent = "";
+const items = new Map(data.items.map((item) => [item.path, item]));
+const decisions = new Decisions(data.key, data.decisions);
+const view = new View(data, decisions);
+let visible = data.items;
+let current = null;
+
+// Classes that are digits are meant by their own digit, others by their place.
+const digitNames = data.classes.some((name) => /^\d$/.test(name));
+const classOfDigit = new Map(
+  digitNames
+    ? data.classes.filter((name) => /^\d$/.test(name)).map((name) => [name, name])
+    : data.classes.slice(0, 9).map((name, index) => [String(index + 1), name]),
+);
+
+function choose(item) {
+  current = item ?? null;
+  view.select(current);
+}
+
+function focusList() {
+  byId("list").focus({ preventScroll: true });
+}
+
+function move(step) {
+  const place = visible.indexOf(current);
+  choose(visible[Math.min(visible.length - 1, Math.max(0, place + step))]);
+}
+
+function fits(item) {
+  const state = byId("by-state").value;
+  const itsState = decisions.stateOf(item);
+  return (
+    (byId("by-label").value === "" || data.classes[byId("by-label").value] === item.label) &&
+    (byId("by-suggestion").value === "" || data.classes[byId("by-suggestion").value] === item.suggested) &&
+    (state === "" || state === itsState || (state === "decided" && itsState !== "undecided")) &&
+    item.path.toLowerCase().includes(byId("by-path").value.toLowerCase())
+  );
+}
+
+function filter() {
+  visible = data.items.filter(fits);
+  const shown = new Set(visible);
+  for (const item of data.items) view.rows.get(item.id).hidden = !shown.has(item);
+  byId("nothing").hidden = visible.length > 0;
+  byId("shown").textContent = visible.length === data.items.length ? "" : `· ${visible.length} shown`;
+}
+
+function refilter() {
+  filter();
+  choose(visible.includes(current) ? current : visible[0]);
+}
+
+function decide(outcome) {
+  if (!current) return;
+  const item = current;
+  const next = visible[visible.indexOf(item) + 1];
+  decisions.decide(item, outcome);
+  view.markRow(item);
+  filter();
+  choose(next ?? (visible.includes(item) ? item : visible.at(-1)));
+  view.showProgress();
+  const words = view.outcomeWords(decisions.byPath.get(item.path));
+  const warning = decisions.stored ? "" : " This browser does not remember decisions: save often.";
+  view.say(`#${item.rank}: ${words}. ${byId("count").textContent}.${warning}`);
+}
+
+function undo() {
+  const path = decisions.undo();
+  if (path === undefined) return view.say("Nothing to undo.");
+  refresh();
+  const item = items.get(path);
+  if (item && visible.includes(item)) choose(item);
+  view.say(`Taken back: ${item ? `#${item.rank}` : path}.`);
+}
+
+function refresh() {
+  data.items.forEach((item) => view.markRow(item));
+  view.showProgress();
+  refilter();
+}
+
+function findClass(typed) {
+  const exact = data.classes.filter((name) => name === typed);
+  const start = typed.trim().toLowerCase();
+  const alike = data.classes.filter((name) => name.trim().toLowerCase() === start);
+  const begun = data.classes.filter((name) => start && name.trim().toLowerCase().startsWith(start));
+  return [exact, alike, begun].find((found) => found.length === 1)?.[0];
+}
+
+function relabelTyped(event) {
+  event.preventDefault();
+  const field = byId("class-name");
+  const name = findClass(field.value);
+  byId("class-problem").textContent = name === undefined ? "No class has this name." : "";
+  field.setAttribute("aria-invalid", String(name === undefined));
+  if (name === undefined) return;
+  decide(name);
+  focusList();
+}
+
+function save() {
+  const link = element("a", { download: "corrections.csv" });
+  link.href = URL.createObjectURL(new Blob([decisions.toCsv()], { type: "text/csv" }));
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  view.say(`${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.`);
+}
+
+async function load() {
+  const [file] = byId("file").files;
+  byId("file").value = "";
+  if (!file) return;
+  try {
+    const result = decisions.load(readCorrections(await file.text()), items, data.classes);
+    refresh();
+    view.say(`${result.taken} decisions loaded.`);
+    if (result.conflicts.length) listConflicts(result);
+  } catch (problem) {
+    view.say(`${file.name} can't be read: ${problem.message}.`);
+  }
+}
+
+function listConflicts({ taken, conflicts }) {
+  const open = conflicts.filter(({ fault }) => !fault);
+  byId("loaded-title").textContent = `${taken} decisions loaded, ${conflicts.length} not`;
+  byId("loaded-text").textContent = open.length
+    ? "Where the file says otherwise, nothing was changed so far."
+    : "These rows don't fit this page's images.";
+  byId("loaded-rows").replaceChildren(
+    ...conflicts.map(({ line, decision, here, fault }) =>
+      element("tr", {}, ...[String(line), decision.path, view.outcomeWords(here), fault ?? view.outcomeWords(decision)].map((text) => element("td", {}, text))),
+    ),
+  );
+  byId("keep-mine").textContent = open.length ? "Leave as it is here" : "Close";
+  byId("take-file").hidden = open.length === 0;
+  const dialog = byId("loaded");
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue !== "file") return;
+    for (const { decision, note } of open) decisions.put(decision, note);
+    decisions.store();
+    refresh();
+  };
+  dialog.showModal();
+}
+
+function setTheme(theme) {
+  const words = { "": "as the system", light: "light", dark: "dark" };
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+  byId("theme").setAttribute("aria-label", `Colours: ${words[theme]}`);
+}
+
+function nextTheme() {
+  const order = ["", "light", "dark"];
+  const theme = order[(order.indexOf(document.documentElement.dataset.theme ?? "") + 1) % 3];
+  setTheme(theme);
+  try { localStorage.setItem("tracin-review:theme", theme); } catch { /* a colour needs no warning */ }
+}
+
+function storedTheme() {
+  try { return localStorage.getItem("tracin-review:theme") ?? ""; } catch { return ""; }
+}
+
+const KEYS = {
+  j: () => move(1), ArrowDown: () => move(1), ArrowRight: () => move(1),
+  k: () => move(-1), ArrowUp: () => move(-1), ArrowLeft: () => move(-1),
+  Home: () => choose(visible[0]), End: () => choose(visible.at(-1)),
+  Enter: () => decide(current.suggested),
+  " ": () => decide(current.label),
+  x: () => decide(null),
+  u: undo,
+  c: () => byId("class-name").focus(),
+  n: () => byId("note").focus(),
+  "/": () => { byId("filters").open = true; byId("by-path").focus(); },
+  "?": () => byId("help").showModal(),
+};
+const REPEATABLE = new Set(["j", "k", "ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight"]);
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
+  const field = event.target.closest("input, textarea, select");
+  if (field) {
+    if (event.key === "Escape") focusList();
+    return;
+  }
+  // A focused button or summary keeps its own Enter and Space.
+  if ((event.key === "Enter" || event.key === " ") && event.target.closest("button, summary")) return;
+  const named = classOfDigit.get(event.key);
+  const action = named === undefined ? KEYS[event.key] : () => decide(named);
+  if (!action || (event.repeat && !REPEATABLE.has(event.key))) return;
+  event.preventDefault();
+  if (current || ["u", "?", "/"].includes(event.key)) action();
+}
+
+function buildControls() {
+  for (const [index, name] of data.classes.entries()) {
+    for (const id of ["by-label", "by-suggestion"]) byId(id).append(element("option", { value: index }, name));
+    byId("class-names").append(element("option", { value: name }));
+  }
+  for (const [digit, name] of classOfDigit) {
+    const button = element("button", { type: "button", value: name }, name);
+    if (digit !== name) button.append(" ", element("kbd", {}, digit));
+    button.addEventListener("click", () => decide(name));
+    byId("classes").append(button);
+  }
+  byId("digit-keys").append(element("kbd", {}, digitNames ? "0" : "1"), " – ", element("kbd", {}, "9"));
+  byId("digit-meaning").textContent = digitNames ? "relabel as that digit" : "relabel as the class with that number";
+  const wide = matchMedia("(min-width: 701px)");
+  const fold = () => { byId("filters").open = wide.matches; };
+  wide.addEventListener("change", fold);
+  fold();
+}
+
+function connect() {
+  const click = (id, action) => byId(id).addEventListener("click", action);
+  click("accept", () => decide(current.suggested));
+  click("keep", () => decide(current.label));
+  click("remove", () => decide(null));
+  click("previous", () => move(-1));
+  click("next", () => move(1));
+  click("undo", undo);
+  click("save", save);
+  click("load", () => byId("file").click());
+  click("theme", nextTheme);
+  click("keys", () => byId("help").showModal());
+  click("list", (event) => {
+    const row = event.target.closest("[role=option]");
+    if (row) choose(data.items.find((item) => String(item.id) === row.dataset.id));
+  });
+  // After a click by mouse or touch the next Space is a decision, not that button again.
+  addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.closest("button, summary") && !document.querySelector("dialog[open]")) focusList();
+  });
+  byId("file").addEventListener("change", load);
+  byId("class-form").addEventListener("submit", relabelTyped);
+  byId("filter-form").addEventListener("submit", (event) => event.preventDefault());
+  byId("filter-form").addEventListener("input", refilter);
+  byId("filter-form").addEventListener("reset", () => setTimeout(refilter));
+  byId("note").addEventListener("input", () => decisions.setNote(current.path, byId("note").value));
+  document.addEventListener("keydown", onKey);
+  // Another tab with the same page decided something.
+  addEventListener("storage", (event) => { if (event.key === data.key && decisions.restore()) refresh(); });
+}
+
+setTheme(storedTheme());
+buildControls();
+connect();
+view.showEstimate();
+view.buildList();
+view.showProgress();
+filter();
+choose(data.items.find((item) => decisions.stateOf(item) === "undecided") ?? data.items[0]);
+focusList();
+document.body.dataset.ready = "true";
