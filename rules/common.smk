@@ -156,6 +156,14 @@ def overlapping_shards(split, wildcard):
     return paths
 
 
+def beyond_the_head():
+    """Layers before the last whose gradients are sketched, and how: nothing for the head alone."""
+    layers = config["influence"]["layers"]
+    if layers == "head":
+        return {}
+    return {"layers": layers, "dimension": config["influence"]["projection_dim"]}
+
+
 def pretrained(wildcards):
     """The backbone that training starts from: none, or one file."""
     return [] if config["model"]["weights"] == "none" else ["results/weights/backbone.safetensors"]

@@ -1,9 +1,10 @@
 """Top-k of one block of test images against one block of training images."""
 
+from tracin.arithmetic import matrix_units
 from tracin.files import write_parquet
-from tracin.gradients import by_slot
-from tracin.influence import tile_scores, topk_table
 from tracin.runtime import pick_device, start_log
+from tracin.shards import by_slot
+from tracin.tiles import tile_table
 
 start_log(snakemake.log[0])
 device = pick_device(snakemake.resources.device, snakemake.threads)
@@ -19,6 +20,7 @@ def slots(shards: list[str], block: int, blocks: int):
 
 test = slots(list(snakemake.input.test), int(snakemake.wildcards.i), params.tiles["test"])
 train = slots(list(snakemake.input.train), int(snakemake.wildcards.j), params.tiles["train"])
-write_parquet(
-    topk_table(*tile_scores(test, train, device), params.top_k["k"]), snakemake.output.tile
-)
+cosine = params.normalise == "cosine"
+with matrix_units(params.precision):
+    table = tile_table(test, train, params.top_k["k"], device, cosine)
+write_parquet(table, snakemake.output.tile)

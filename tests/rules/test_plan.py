@@ -30,6 +30,11 @@ AFTER_MANIFEST = AFTER_TRAINING | {"manifest", "label_set"}
 # Which stages one changed setting reruns, and no other.
 STALE: list[tuple[str, object, set[str]]] = [
     ("influence.top_k", 7, TILES),
+    ("influence.layers", ["layer4"], AFTER_GRADIENTS),
+    ("influence.projection_dim", 8, set()),
+    ("influence.normalise", "cosine", TILES),
+    ("influence.precision", "bfloat16", AFTER_GRADIENTS),
+    ("influence.shard_dtype", "float16", AFTER_GRADIENTS),
     ("influence.tiles", {"train": 3, "test": 2}, TILES),
     ("influence.shards", {"train": 3, "val": 1, "test": 1}, AFTER_GRADIENTS),
     ("influence.checkpoints", 3, AFTER_TRAINING),
@@ -88,6 +93,8 @@ def test_a_new_seed_runs_its_own_chain_only(demo: Path) -> None:
     ("module", "expected"),
     [
         ("influence.py", AFTER_GRADIENTS - {"gradients"}),
+        ("pruning.py", TILES),
+        ("sketch.py", AFTER_GRADIENTS),
         ("figures/recall.py", {"plot_recall"}),
         ("splitting.py", AFTER_MANIFEST),
     ],

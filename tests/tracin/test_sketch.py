@@ -60,7 +60,7 @@ CASES: dict[str, tuple[nn.Module, int]] = {
 def sketch(
     model: nn.Module, images: Tensor, labels: Tensor, dimension: int, layers: str | Sequence[str]
 ) -> Tensor:
-    with Sketcher(model, layers, dimension) as sketcher:  # type: ignore[arg-type]
+    with Sketcher(model, layers, dimension) as sketcher:
         loss = nn.functional.cross_entropy(model(images), labels, reduction="sum")
         loss.backward()
         return torch.cat(list(sketcher.take().values()), dim=1)
@@ -121,7 +121,7 @@ def test_the_error_falls_with_the_root_of_the_dimension(
     """Root mean square over pairs and convolutions, 8 to 32 rows: half the error, or less."""
     names = [n for n, m in resnet.named_modules() if isinstance(m, nn.Conv2d) and "layer" in n]
     oracle = full_gradients(resnet, *batch, names)
-    widths = [chosen_layers(resnet, names)[n].weight.numel() for n in names]  # type: ignore[union-attr,operator]
+    widths = [chosen_layers(resnet, names)[n].weight.numel() for n in names]  # type: ignore[operator]
 
     def error(dimension: int) -> float:
         sketches = sketch(resnet, *batch, dimension, names)

@@ -107,9 +107,10 @@ def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         scores: [n, m]; k may exceed m. Both results are [n, min(k, m)].
     """
     k = min(k, scores.shape[1])
-    values, columns = scores.topk(k, dim=1)
-    # topk breaks ties as it likes: rows with more candidates than places need the stable sort.
-    crowded = (scores >= values[:, -1:]).sum(dim=1) > k
+    values, columns = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    # topk breaks ties as it likes: rows where the next value ties need the stable sort.
+    crowded = (values[:, k:] == values[:, k - 1 : k]).any(dim=1)
+    values, columns = values[:, :k].clone(), columns[:, :k].clone()
     if crowded.any():
         full = scores[crowded].sort(dim=1, descending=True, stable=True)
         values[crowded], columns[crowded] = full.values[:, :k], full.indices[:, :k]
@@ -202,8 +203,8 @@ def merge_topk(tables: Iterable[pd.DataFrame], k: int) -> pd.DataFrame:
 def self_influence(slots: Iterable[Slot]) -> pd.DataFrame:
     """Influence of each training sample on itself, and the same without the activation norm.
 
-    Columns train_id, self_influence = sum_t eta_t |activation|^2 |error|^2, to which sketched layers
-    add theirs, and self_influence_error = sum_t eta_t |error|^2.
+    Columns train_id, self_influence = sum_t eta_t |activation|^2 |error|^2 (sketched layers add
+    theirs), and self_influence_error = sum_t eta_t |error|^2.
     """
     total: Tensor | None = None
     ids = torch.empty(0)
@@ -227,6 +228,27 @@ def as_arrays(topk: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     tests = ordered["test_id"].nunique()
     scores = ordered["influence"].to_numpy(np.float32).reshape(tests, -1)
     return scores, ordered["train_id"].to_numpy(np.int64).reshape(tests, -1)
+
+
+def with_classes(topk: pd.DataFrame, predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """The table with the classes of its samples, and whether a row is of the lists by class.
+
+    Adds test_label, test_predicted, train_label (names), and of_class: a proponent of the test
+    sample's own class, or an opponent of the class that was predicted for it.
+    """
+    facts = predictions.set_index("sample_id")
+    found = {
+        "test_label": facts["label_index"].loc[topk["test_id"]].to_numpy(),
+        "test_predicted": facts["predicted_index"].loc[topk["test_id"]].to_numpy(),
+        "train_label": facts["label_index"].loc[topk["train_id"]].to_numpy(),
+    }
+    proponent = (topk["kind"] == "proponent").to_numpy()
+    wanted = np.where(proponent, found["test_label"], found["test_predicted"])
+    names = pd.Index(classes)
+    named = {
+        name: pd.Categorical.from_codes(codes.astype(int), names) for name, codes in found.items()
+    }
+    return topk.assign(**named, of_class=found["train_label"] == wanted)
 
 
 def _ordered(topk: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 RANK = 32
 GROUP = 64
-SAMPLE = 256
+SAMPLE = 128
 UNIT = 2.0**-24
 
 
@@ -36,42 +36,44 @@ class Side:
         return len(self.ids)
 
 
-def worthwhile(test: Side, train: Side) -> bool:
-    """Whether bounds cost little beside the wide product, and no product can overflow."""
-    depth, classes = test.activations[0].shape[1], test.errors[0].shape[1]
-    cheap = 8 * (RANK + 2 * classes) <= depth
-    large = RANK * (1 / len(test) + 1 / len(train)) <= 0.04
-    return cheap and large and math.isfinite(float((_sizes(test) @ _sizes(train).T).max()))
-
-
-def _sizes(side: Side) -> Tensor:
-    """|activation||error|, [n, slots]."""
-    pairs = zip(side.activations, side.errors, strict=True)
-    return torch.stack([a.norm(dim=1) * e.norm(dim=1) for a, e in pairs], dim=1)
-
-
 class Bound:
     """Intervals for the influences of a tile."""
 
     def __init__(self, test: Side, train: Side) -> None:
         self.test, self.train = test, train
-        depth = test.activations[0].shape[1]
-        # Worst case of a float32 product of `depth` terms, twice: in the score and in the bound.
-        self.rounding = 4 * depth * UNIT
-        self.test_size, self.train_size = _sizes(test), _sizes(train)
+        # Worst case of a float32 product of so many terms, twice: in the score and in the bound.
+        self.rounding = 4 * test.activations[0].shape[1] * UNIT
         bases = [_basis(a, b) for a, b in zip(test.activations, train.activations, strict=True)]
-        self.test_low, self.test_rest = self._project(test, bases)
-        self.train_low, self.train_rest = self._project(train, bases)
+        self.test_low, self.test_rest, self.test_size = self._project(test, bases)
+        self.train_low, self.train_rest, self.train_size = self._project(train, bases)
 
-    def _project(self, side: Side, bases: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Per slot: projections [n, RANK], and upper bounds of the residuals' norms [n]."""
+    @staticmethod
+    def worthwhile(test: Side, train: Side, k: int) -> bool:
+        """Whether intervals cost little beside the wide product."""
+        depth, classes = test.activations[0].shape[1], test.errors[0].shape[1]
+        cheap = 8 * (RANK + 2 * classes) <= depth
+        large = RANK * (1 / len(test) + 1 / len(train)) <= 0.04
+        return cheap and large and 4 * k <= len(train)
+
+    def finite(self) -> bool:
+        """Whether no product of the tile can overflow."""
+        return math.isfinite(float((self.test_size @ self.train_size.T).max()))
+
+    def _project(
+        self, side: Side, bases: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Per slot: projections [n, RANK], bounds of the residuals' norms [n]; sizes [n, slots].
+
+        A sample's size is |activation||error|.
+        """
         low = [a @ v for a, v in zip(side.activations, bases, strict=True)]
+        whole = [torch.linalg.vector_norm(a, dim=1) for a in side.activations]
         rest = []
-        for activations, projected in zip(side.activations, low, strict=True):
-            whole = activations.square().sum(dim=1)
-            left = (whole - projected.square().sum(dim=1)).clamp_min(0)
-            rest.append((left + self.rounding * whole).sqrt())
-        return low, rest
+        for norm, projected in zip(whole, low, strict=True):
+            left = (norm.square() - projected.square().sum(dim=1)).clamp_min(0)
+            rest.append((left + self.rounding * norm.square()).sqrt())
+        sizes = [a * e.norm(dim=1) for a, e in zip(whole, side.errors, strict=True)]
+        return low, rest, torch.stack(sizes, dim=1)
 
     def intervals(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Lower and upper ends, [rows, n_train] each, of the influences as they are computed."""
@@ -85,23 +87,26 @@ class Bound:
             radius.addcmul_(product, self.test_rest[slot][rows, None])
         return centre - radius, radius.add_(centre)
 
-    def candidates(self, rows: Tensor, k: int, likely: Tensor | None = None) -> Tensor:
-        """Training columns, ascending, that may be in a list of one of the test rows.
-
-        Args:
-            rows: [r] test rows, best alike.
-            likely: columns that probably hold most of the lists: the k-th best among them bounds
-                the k-th best of all, at less cost.
-        """
+    def candidates(self, rows: Tensor, k: int) -> Tensor:
+        """Training columns, ascending, that may be in a list of one of these test rows."""
         low, high = self.intervals(rows)
-        if likely is None or len(likely) < k:
-            likely = torch.arange(len(self.train))
-        best = low[:, likely].topk(k, dim=1).values[:, -1:]
-        worst = high[:, likely].topk(k, dim=1, largest=False).values[:, -1:]
-        reach = ((high >= best) | (low <= worst)).any(dim=0)
+        reach = (high >= _kth_largest(low, k)) | (low <= -_kth_largest(-high, k))
+        columns = reach.any(dim=0)
         # A product of very few columns takes another kernel, which rounds otherwise.
-        reach[:GROUP] = True
-        return reach.nonzero().flatten()
+        columns[:GROUP] = True
+        return columns.nonzero().flatten()
+
+
+def _kth_largest(values: Tensor, k: int) -> Tensor:
+    """At most the k-th largest of each row, and nearly that: [n, m] -> [n, 1].
+
+    The k-th largest among the maxima of disjoint sets of columns, which are far fewer. Sets take
+    columns far apart, since samples are often sorted by class.
+    """
+    share = 4 if values.shape[1] >= 8 * k else 1
+    width = values.shape[1] // share
+    largest = values[:, : share * width].unflatten(1, (share, width)).amax(dim=1)
+    return largest.topk(k, dim=1).values[:, -1:]
 
 
 def _basis(test: Tensor, train: Tensor) -> Tensor:
@@ -112,20 +117,20 @@ def _basis(test: Tensor, train: Tensor) -> Tensor:
 
 
 def alike(side: Side) -> list[Tensor]:
-    """Groups of at most GROUP rows whose errors point the same way, near groups side by side.
+    """Groups of nearly GROUP rows whose errors point the same way, near groups side by side.
 
-    Halved again and again along the direction in which they differ most.
+    Cut again and again across the direction in which the rows differ most.
     """
     directions = torch.nn.functional.normalize(torch.cat(side.errors, dim=1))
-    groups, todo = [], [torch.arange(len(side))]
+    done, todo = [], [(torch.arange(len(side)), math.ceil(len(side) / GROUP))]
     while todo:
-        rows = todo.pop()
-        if len(rows) <= GROUP:
-            groups.append(rows)
+        rows, groups = todo.pop()
+        if groups == 1:
+            done.append(rows)
             continue
         centred = directions[rows] - directions[rows].mean(dim=0)
         along = centred @ torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -1]
-        ordered = rows[along.argsort()]
-        half = len(rows) // 2
-        todo += [ordered[half:], ordered[:half]]
-    return groups
+        ordered, first = rows[along.argsort()], groups // 2
+        half = len(rows) * first // groups
+        todo += [(ordered[half:], groups - first), (ordered[:half], first)]
+    return done

@@ -1,7 +1,7 @@
 """Gradients on disk: shards of samples, read back in the blocks that a tile needs.
 
-A float16 shard keeps each row divided by its largest entry, and that entry as a float32 `scale`: tiny
-errors of images that the network is sure of would fall below float16's range otherwise.
+A float16 shard keeps each row divided by its largest entry, and that entry as a float32 `scale`:
+tiny errors of images that the network is sure of would fall below float16's range otherwise.
 """
 
 from __future__ import annotations

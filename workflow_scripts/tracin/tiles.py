@@ -1,9 +1,9 @@
 """Exact top-k of a tile: pruned where bounds rule most pairs out, plain elsewhere.
 
-Both ways give the same bits: a pair's score is the same product of the same two rows, and only which
-rows are multiplied together differs. That a matrix product rounds alike whatever stands beside a
-pair is a property of the machine's kernels, so the first products of each pruned span are taken both
-ways, and the span is plain if one bit differs.
+Both ways give the same bits: a pair's score is the same product of the same two rows, and only
+which rows are multiplied together differs. That a matrix product rounds alike whatever stands
+beside a pair is a property of the machine's kernels, so a block of products is taken both ways
+first, and the rest goes the plain way if one bit differs.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from tracin.influence import (
     tile_scores,
     topk_table,
 )
-from tracin.pruning import Bound, Side, alike, worthwhile
+from tracin.pruning import GROUP, Bound, Side, alike
+from tracin.samples import block_rows
 from tracin.shards import Slot
 
-COLUMNS = 2048  # training samples at once, so that a product stays in a CPU's cache
+COLUMNS = 512  # training samples at once, so that a product stays in a CPU's cache
 PROBES = 4
 LIMIT = 0.4  # share of the pairs to multiply, above which bounds don't pay
 
@@ -88,6 +89,12 @@ def _single_threads() -> Iterator[int]:
         torch.set_num_threads(threads)
 
 
+def _parts(size: int, largest: int) -> list[slice]:
+    """Equal parts: a small last one would take another kernel, which rounds otherwise."""
+    count = -(-size // largest)
+    return [block_rows(size, part, count) for part in range(count)]
+
+
 class Tile:
     """The top-k of one block of test against one block of training samples."""
 
@@ -98,56 +105,97 @@ class Tile:
 
     def ranked(self, prune: bool) -> list[Ranked]:
         """For each kind, influences and training ids [n_test, min(k, n_train)]."""
-        bound = None
-        if prune and self.sure < len(self.train) and worthwhile(self.test, self.train):
-            bound = Bound(self.test, self.train)
-        groups = alike(self.test) if bound else list(torch.arange(len(self.test)).split(ROWS))
+        bound = self._bound() if prune else None
+        groups = alike(self.test) if bound else list(torch.arange(len(self.test)).split(GROUP))
         with _single_threads() as threads, ThreadPoolExecutor(threads) as pool:
-            cuts = [len(groups) * i // threads for i in range(threads + 1)]
-            spans = [groups[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
-            parts = [part for span in pool.map(lambda s: self._span(s, bound), spans) for part in span]
-        order = torch.cat([rows for rows, _ in parts]).argsort()
+            spans = [groups[block_rows(len(groups), i, threads)] for i in range(threads)]
+            work = pool.map(lambda span: self._span(span, bound), spans)
+            found = [part for span in work for part in span]
+        order = torch.cat([rows for rows, _ in found]).argsort()
         return [
             (
-                torch.cat([found[kind][0] for _, found in parts])[order],
-                torch.cat([found[kind][1] for _, found in parts])[order],
+                torch.cat([both[kind][0] for _, both in found])[order],
+                torch.cat([both[kind][1] for _, both in found])[order],
             )
             for kind in range(2)
         ]
 
-    def _span(
-        self, groups: list[Tensor], bound: Bound | None
-    ) -> list[tuple[Tensor, list[Ranked]]]:
-        """Work on groups of rows in turn, each group's columns a hint for the next one's."""
-        found, shares = [], []
-        likely: Tensor | None = None
+    def _bound(self) -> Bound | None:
+        if not Bound.worthwhile(self.test, self.train, self.sure):
+            return None
+        bound = Bound(self.test, self.train)
+        return bound if bound.finite() else None
+
+    def _span(self, groups: list[Tensor], bound: Bound | None) -> list[tuple[Tensor, list[Ranked]]]:
+        """The lists of groups of rows, pruned as long as that pays and rounds alike."""
+        work, shares = Workspace(), list[float]()
+        found: list[tuple[Tensor, list[Ranked]]] = []
         while groups and bound:
             rows, *groups = groups
-            columns = bound.candidates(rows, self.sure, likely)
-            scores, likely = self.scores(rows, columns), columns
-            if not shares and not torch.equal(scores, self.scores(rows)[:, columns]):
-                bound = None
+            columns = bound.candidates(rows, self.sure)
+            scores = self.scores(rows, columns, work)
+            if not shares and not self._rounds_alike(scores, [rows, *groups], columns, work):
+                bound, groups = None, [rows, *groups]
+                break
             found.append((rows, self._rank(scores, rows, columns)))
             shares.append(len(columns) / len(self.train))
             if len(shares) >= PROBES and sum(shares) / len(shares) > LIMIT:
                 bound = None
-        for rows in torch.cat(groups).split(ROWS) if groups else ():
-            found.append((rows, self._rank(self.scores(rows), rows, torch.arange(len(self.train)))))
+        everything = torch.arange(len(self.train))
+        left = torch.cat(groups) if groups else everything[:0]
+        for part in _parts(len(left), ROWS):
+            scores = self.scores(left[part], None, work)
+            found.append((left[part], self._rank(scores, left[part], everything)))
         return found
+
+    def _rounds_alike(
+        self, scores: Tensor, groups: list[Tensor], columns: Tensor, work: Workspace
+    ) -> bool:
+        """Whether the first group's scores are, bit for bit, those of a block of the plain way."""
+        first = columns[columns < COLUMNS]
+        block = torch.arange(min(COLUMNS, len(self.train)))
+        plain = self.scores(torch.cat(groups)[:ROWS], block, work)
+        return torch.equal(scores[:, : len(first)], plain[: len(scores)][:, first])
 
     def _rank(self, scores: Tensor, rows: Tensor, columns: Tensor) -> list[Ranked]:
         test_id, train_id = self.test.ids[rows], self.train.ids[columns]
         check_finite(scores, test_id, train_id)
         return ranked(scores, test_id, train_id, self.k)
 
-    def scores(self, rows: Tensor, columns: Tensor | None = None) -> Tensor:
-        """Influences [rows, columns] of some training samples (None: of all) on some test samples."""
+    def scores(self, rows: Tensor, columns: Tensor | None, work: Workspace) -> Tensor:
+        """Influences [rows, columns] of training samples, all of them if None, on test samples."""
         width = len(self.train) if columns is None else len(columns)
         total = torch.zeros(len(rows), width)
-        left = [(a[rows], e[rows]) for a, e in zip(self.test.activations, self.test.errors, strict=True)]
-        for start in range(0, width, COLUMNS):
-            part = slice(start, start + COLUMNS)
-            chosen = part if columns is None else columns[part]
-            for (a, e), b, f in zip(left, self.train.activations, self.train.errors, strict=True):
-                total[:, part].addcmul_(a @ b[chosen].T, e @ f[chosen].T)
+        test = [
+            (a[rows], e[rows]) for a, e in zip(self.test.activations, self.test.errors, strict=True)
+        ]
+        for part in _parts(width, COLUMNS):
+            for (a, e), b, f in zip(test, self.train.activations, self.train.errors, strict=True):
+                if columns is None:
+                    b, f = b[part], f[part]
+                else:
+                    b, f = work.rows("train", b, columns[part]), f[columns[part]]
+                product = torch.mm(a, b.T, out=work.matrix("wide", len(a), len(b)))
+                small = torch.mm(e, f.T, out=work.matrix("narrow", len(a), len(b)))
+                # Two roundings: a fused one would depend on where in a vector a pair stands.
+                total[:, part].add_(product.mul_(small))
         return total
+
+
+class Workspace:
+    """Memory of one thread, used again: fresh pages cost more than the copies into them."""
+
+    def __init__(self) -> None:
+        self._memory: dict[str, Tensor] = {}
+
+    def matrix(self, name: str, rows: int, columns: int) -> Tensor:
+        """An uninitialised matrix [rows, columns]."""
+        memory = self._memory.get(name)
+        if memory is None or len(memory) < rows * columns:
+            memory = self._memory[name] = torch.empty(rows * columns)
+        return memory[: rows * columns].view(rows, columns)
+
+    def rows(self, name: str, matrix: Tensor, rows: Tensor) -> Tensor:
+        """Some rows of a matrix [n, d], copied."""
+        out = self.matrix(name, len(rows), matrix.shape[1])
+        return torch.index_select(matrix, 0, rows, out=out)
