@@ -21,6 +21,7 @@ wildcard_constraints:
     slot=r"\d+",
     split="train|val|test",
     block=r"\d+",
+    reader="train|test",
     i=r"\d+",
     j=r"\d+",
 
@@ -28,6 +29,7 @@ wildcard_constraints:
 include: "rules/dataset.smk"
 include: "rules/model.smk"
 include: "rules/influence.smk"
+include: "rules/label_errors.smk"
 include: "rules/diagnosis.smk"
 include: "rules/figures.smk"
 

@@ -132,12 +132,17 @@ def shards(split):
     )
 
 
-def overlapping_shards(split, wildcard):
+def list_length(reader):
+    """How many proponents and opponents are kept of each image of a split."""
+    return config["influence"]["top_k"] if reader == "test" else config["label_errors"]["opponents"]
+
+
+def overlapping_shards(block, reader=None):
     """An input function: the shards of all slots that hold rows of a tile's block."""
-    blocks, count = config["influence"]["tiles"][split], config["influence"]["shards"][split]
 
     def paths(wildcards):
-        tile = int(wildcards[wildcard])
+        split, tile = reader or wildcards.reader, int(wildcards[block])
+        blocks, count = config["influence"]["tiles"][split], config["influence"]["shards"][split]
         # Block b of B holds the rows from n b / B: what overlaps in rows overlaps as a fraction.
         near = [
             s
@@ -164,6 +169,21 @@ def beyond_the_head():
     return {"layers": layers, "dimension": config["influence"]["projection_dim"]}
 
 
+def hidden_layers():
+    """Widths of the hidden layers of the head."""
+    head = config["model"]["head"]
+    return () if head == "linear" else tuple(head)
+
+
+def label_error_runs(name):
+    """A file of every run that the ranking of suspects rests on."""
+    return expand(
+        "results/{{labels}}/seed{seed}/label_errors/{name}",
+        seed=config["train"]["seeds"],
+        name=name,
+    )
+
+
 def pretrained(wildcards):
     """The backbone that training starts from: none, or one file."""
     return [] if config["model"]["weights"] == "none" else ["results/weights/backbone.safetensors"]
@@ -179,18 +199,25 @@ def run_results(labels):
         "false_predictions.csv",
         "influence/topk.parquet",
         "influence/self.parquet",
+        "label_errors/outliers.parquet",
         "figures/learning_curves.png",
         "figures/confusion_matrix.png",
         "figures/mispredictions_grid.png",
         "figures/mistakes_explained.png",
         "figures/label_error_recall.png",
     ]
-    return expand(
+    runs = expand(
         "results/{labels}/seed{seed}/{name}",
         labels=labels,
         seed=config["train"]["seeds"],
         name=names,
     )
+    whole = ["label_errors/suspects.parquet", "label_errors/estimate.json"]
+    return [
+        *runs,
+        *expand("results/{labels}/{name}", labels=labels, name=whole),
+        "results/dataset/near_duplicates.parquet",
+    ]
 
 
 def summary(labels):

@@ -79,3 +79,22 @@ rule label_set:
         "../envs/tables.yaml"
     script:
         "../workflow_scripts/label_set.py"
+
+
+rule near_duplicates:
+    """List images that show nearly the same picture, within and across splits."""
+    input:
+        pixels="results/dataset/pixels.npy",
+        manifest="results/dataset/manifest.parquet",
+        code=library("near_duplicates.py"),
+    output:
+        table="results/dataset/near_duplicates.parquet",
+        csv="results/dataset/near_duplicates.csv",
+    log:
+        "results/logs/dataset/near_duplicates.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        bits=config["dataset"]["near_duplicate_bits"],
+    script:
+        "../workflow_scripts/near_duplicates.py"

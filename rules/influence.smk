@@ -48,17 +48,17 @@ rule self_influence:
 
 
 rule tile:
-    """Top-k of a block of test images against a block of training images."""
+    """Top-k of a block of test (or training) images against a block of training images."""
     input:
-        test=overlapping_shards("test", "i"),
-        train=overlapping_shards("train", "j"),
+        read=overlapping_shards("i"),
+        train=overlapping_shards("j", "train"),
         code=library("tile.py"),
     output:
-        tile="results/{labels}/seed{seed}/influence/tiles/test{i}-train{j}.parquet",
+        tile="results/{labels}/seed{seed}/influence/tiles/{reader}{i}-train{j}.parquet",
     log:
-        "results/logs/{labels}/seed{seed}/tiles/test{i}-train{j}.log",
+        "results/logs/{labels}/seed{seed}/tiles/{reader}{i}-train{j}.log",
     benchmark:
-        "results/benchmarks/{labels}/seed{seed}/tiles/test{i}-train{j}.tsv"
+        "results/benchmarks/{labels}/seed{seed}/tiles/{reader}{i}-train{j}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -70,27 +70,27 @@ rule tile:
         precision=config["influence"]["precision"],
         slots=config["influence"]["checkpoints"],
         tiles=config["influence"]["tiles"],
-        top_k={"k": config["influence"]["top_k"]},
+        top_k=lambda wildcards: {"k": list_length(wildcards.reader)},
     script:
         "../workflow_scripts/tile.py"
 
 
 rule merge:
-    """Merge the tiles of one block of test images."""
+    """Merge the tiles of one block of images."""
     input:
         tiles=expand(
-            "results/{{labels}}/seed{{seed}}/influence/tiles/test{{i}}-train{j}.parquet",
+            "results/{{labels}}/seed{{seed}}/influence/tiles/{{reader}}{{i}}-train{j}.parquet",
             j=range(config["influence"]["tiles"]["train"]),
         ),
         code=library("merge.py"),
     output:
-        merged=temp("results/{labels}/seed{seed}/influence/merged/test{i}.parquet"),
+        merged=temp("results/{labels}/seed{seed}/influence/merged/{reader}{i}.parquet"),
     log:
-        "results/logs/{labels}/seed{seed}/merge/test{i}.log",
+        "results/logs/{labels}/seed{seed}/merge/{reader}{i}.log",
     conda:
         "../envs/torch.yaml"
     params:
-        top_k=config["influence"]["top_k"],
+        top_k=lambda wildcards: list_length(wildcards.reader),
     script:
         "../workflow_scripts/merge.py"
 

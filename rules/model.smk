@@ -29,6 +29,7 @@ rule train:
     output:
         best="results/{labels}/seed{seed}/best.safetensors",
         table="results/{labels}/seed{seed}/training.parquet",
+        dynamics="results/{labels}/seed{seed}/dynamics.safetensors",
         slots=expand(
             "results/{{labels}}/seed{{seed}}/checkpoints/{slot}.safetensors",
             slot=range(config["influence"]["checkpoints"]),
@@ -51,7 +52,7 @@ rule train:
         slots=config["influence"]["checkpoints"],
         architecture={
             "name": config["model"]["architecture"],
-            "hidden": tuple(config["model"]["hidden"]),
+            "hidden": hidden_layers(),
             "stem": config["model"]["stem"],
         },
         class_weights=config["train"]["class_weights"],

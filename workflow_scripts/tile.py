@@ -18,9 +18,10 @@ def slots(shards: list[str], block: int, blocks: int):
     return by_slot(groups, block, blocks)
 
 
-test = slots(list(snakemake.input.test), int(snakemake.wildcards.i), params.tiles["test"])
-train = slots(list(snakemake.input.train), int(snakemake.wildcards.j), params.tiles["train"])
+wildcards = snakemake.wildcards
+read = slots(list(snakemake.input.read), int(wildcards.i), params.tiles[wildcards.reader])
+train = slots(list(snakemake.input.train), int(wildcards.j), params.tiles["train"])
 cosine = params.normalise == "cosine"
 with matrix_units(params.precision):
-    table = tile_table(test, train, params.top_k["k"], device, cosine)
+    table = tile_table(read, train, params.top_k["k"], device, cosine)
 write_parquet(table, snakemake.output.tile)

@@ -41,4 +41,5 @@ run = Run(
     workers=snakemake.resources.workers,
 )
 output = snakemake.output
-train(run, Path(output.best), [Path(s) for s in output.slots], Path(output.table))
+slots = [Path(slot) for slot in output.slots]
+train(run, Path(output.best), slots, Path(output.table), Path(output.dynamics))

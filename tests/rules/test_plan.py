@@ -43,7 +43,7 @@ STALE: list[tuple[str, object, set[str]]] = [
     ("figures.per_mistake", 3, {"plot_mistakes"}),
     ("train.label_smoothing", 0.2, AFTER_TRAINING),
     ("train.batch_size", 32, AFTER_TRAINING),
-    ("model.hidden", [16], AFTER_TRAINING),
+    ("model.head", [16], AFTER_TRAINING),
     ("dataset.val", 0.2, AFTER_MANIFEST),
     ("dataset.stored_size", 40, AFTER_MANIFEST | {"ingest"}),
     ("compute.batch_size", 64, set()),

@@ -36,9 +36,9 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        # mkstemp makes private files; results are meant to be readable by others.
-        temporary.chmod(_default_mode())
         yield temporary
+        # mkstemp, and some writers, make private files; results are for others to read too.
+        temporary.chmod(_default_mode())
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

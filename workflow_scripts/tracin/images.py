@@ -59,8 +59,11 @@ def normalise(batch: Tensor) -> Tensor:
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
-class TrainingImages(Dataset[tuple[Tensor, int]]):
-    """Augmented training images; item (position, seed) is the same whoever asks and when."""
+class TrainingImages(Dataset[tuple[Tensor, int, int]]):
+    """Augmented training images; item (position, seed) is the same whoever asks and when.
+
+    An item is the view uint8 [3, input_size, input_size], its class index and its position.
+    """
 
     def __init__(
         self,
@@ -76,14 +79,14 @@ class TrainingImages(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int, int]:
         position, seed = item
         image = torch.from_numpy(np.array(self.pixels[self.ids[position]])).permute(2, 0, 1)
         # Seeding each sample makes the result independent of the number of loader workers.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             view: Tensor = self.transform(image)
-        return view, int(self.labels[position])
+        return view, int(self.labels[position]), position
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

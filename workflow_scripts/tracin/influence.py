@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from tracin.arithmetic import send
-from tracin.shards import Factors, Slot
+from tracin.shards import Factors
+from tracin.shards import Slot as Slot
 
 KINDS = ("proponent", "opponent")
 ROWS = 512  # test samples at once, so that the products of a tile stay in a CPU's cache

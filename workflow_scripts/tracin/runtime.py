@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,4 +34,8 @@ def pick_device(name: str, threads: int) -> torch.device:
             f"compute.device is {name!r}, but torch {torch.__version__} finds no such device here: "
             "set it to auto or cpu, or install a torch build for this machine."
         )
+    if name == "cuda":
+        # Same seed, same machine, same results. cuBLAS reads the variable at its first use.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device(name)

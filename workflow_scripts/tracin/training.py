@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from tracin.checkpoints import Checkpoint, save_checkpoint
+from tracin.dynamics import Dynamics
+from tracin.files import write_parquet
 from tracin.images import Augmentation, EpochSampler, TrainingImages, normalise
 from tracin.inference import evaluate
 from tracin.loss import Loss
@@ -66,13 +68,16 @@ class Run:
     history: list[dict[str, Any]] = field(default_factory=list)
     pool: dict[int, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.dynamics = Dynamics(self.train.ids, self.architecture.classes, self.device)
+
     def pooled(self, epoch: int) -> Path:
         """Where the checkpoint of an epoch waits until the slots are filled."""
         return self.folder / "pool" / f"{epoch}.safetensors"
 
 
-def train(run: Run, best: Path, slots: list[Path], table: Path) -> None:
-    """Train, and write the best weights, the filled slots and the table of epochs.
+def train(run: Run, best: Path, slots: list[Path], table: Path, dynamics: Path) -> None:
+    """Train, and write the best weights, the filled slots, the table of epochs and the dynamics.
 
     Raises:
         FloatingPointError: a loss is NaN or infinite; the epoch is named.
@@ -91,7 +96,8 @@ def train(run: Run, best: Path, slots: list[Path], table: Path) -> None:
         slot.parent.mkdir(parents=True, exist_ok=True)
         run.pooled(epoch).replace(slot)
     shutil.rmtree(run.folder / "pool")
-    pd.DataFrame(run.history).to_parquet(table, index=False)
+    run.dynamics.save(dynamics)
+    write_parquet(pd.DataFrame(run.history), table)
 
 
 def _stage(run: Run, stage: str, epochs: int, lowest: float, best: Path) -> float:
@@ -157,21 +163,25 @@ def _epoch(
     """One pass over the training images and one over the validation images: a history row."""
     epoch, start = len(run.history) + 1, time.perf_counter()
     run.model.train(stage == "full")
-    total, right, seen = 0.0, 0, 0
-    for images, labels in tqdm(loader, desc=f"epoch {epoch} ({stage})", unit="batch"):
+    run.dynamics.start_epoch()
+    seen = 0
+    # Summed on the device: asking for a number in every batch would wait for the GPU each time.
+    total = torch.zeros((), device=run.device)
+    for images, labels, rows in tqdm(loader, desc=f"epoch {epoch} ({stage})", unit="batch"):
         labels = labels.to(run.device, non_blocking=True)
         batch = normalise(images.to(run.device, non_blocking=True))
         with torch.autocast(
             run.device.type, torch.bfloat16, enabled=run.recipe.precision == "bfloat16"
         ):
-            logits = run.model(batch)
-        losses = run.loss.per_sample(logits.float(), labels)
+            logits = run.model(batch).float()
+        losses = run.loss.per_sample(logits, labels)
         optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()
         optimizer.step()
-        total += float(losses.detach().sum())
-        right += int((logits.argmax(dim=1) == labels).sum())
+        run.dynamics.record(rows.to(run.device), logits, labels)
+        total += losses.detach().sum()
         seen += len(labels)
+    train_accuracy = run.dynamics.accuracy(torch.from_numpy(run.train.labels).to(run.device))
     seconds = time.perf_counter() - start
     validation = evaluate(
         run.model, run.loss, run.pixels, run.val, run.recipe.input_size, run.batch_size, run.device
@@ -179,14 +189,14 @@ def _epoch(
     row = {
         "stage": stage,
         "epoch": epoch,
-        "train_loss": total / seen,
+        "train_loss": float(total) / seen,
         "val_loss": validation[0],
-        "train_accuracy": right / seen,
+        "train_accuracy": train_accuracy,
         "val_accuracy": validation[1],
         "learning_rate_head": optimizer.param_groups[0]["lr"],
         "learning_rate_backbone": optimizer.param_groups[1]["lr"] if stage == "full" else 0.0,
         "seconds": seconds,
-        "images_per_second": seen / seconds,
+        "images_per_second": len(run.train) / seconds,
     }
     _record(run, row)
     return row

@@ -1,0 +1,102 @@
+rule views:
+    """Pass several views of every image through the best weights."""
+    input:
+        best="results/{labels}/seed{seed}/best.safetensors",
+        manifest="results/dataset/manifest.parquet",
+        pixels="results/dataset/pixels.npy",
+        labels="results/labels/{labels}.parquet",
+        code=library("views.py"),
+    output:
+        views="results/{labels}/seed{seed}/label_errors/views.safetensors",
+    log:
+        "results/logs/{labels}/seed{seed}/views.log",
+    benchmark:
+        "results/benchmarks/{labels}/seed{seed}/views.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        gpu=gpu,
+        device=config["compute"]["device"],
+        batch_size=config["compute"]["batch_size"],
+    params:
+        # Training's augmentation says which views show the same thing.
+        augmentation=config["train"]["augmentation"],
+        random=config["label_errors"]["random_views"],
+    script:
+        "../workflow_scripts/views.py"
+
+
+rule signals:
+    """Every signal of a wrong label that one run gives, image by image."""
+    input:
+        dynamics="results/{labels}/seed{seed}/dynamics.safetensors",
+        views="results/{labels}/seed{seed}/label_errors/views.safetensors",
+        self_influence="results/{labels}/seed{seed}/influence/self.parquet",
+        train=shards("train"),
+        val=shards("val"),
+        lists=expand(
+            "results/{{labels}}/seed{{seed}}/influence/merged/train{i}.parquet",
+            i=range(config["influence"]["tiles"]["train"]),
+        ),
+        manifest="results/dataset/manifest.parquet",
+        labels="results/labels/{labels}.parquet",
+        code=library("signals.py"),
+    output:
+        signals="results/{labels}/seed{seed}/label_errors/signals.parquet",
+    log:
+        "results/logs/{labels}/seed{seed}/signals.log",
+    benchmark:
+        "results/benchmarks/{labels}/seed{seed}/signals.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    params:
+        slots=config["influence"]["checkpoints"],
+        neighbours={"k": config["label_errors"]["neighbours"]},
+    script:
+        "../workflow_scripts/signals.py"
+
+
+rule suspects:
+    """Rank the training images by how likely their label is wrong, all runs together."""
+    input:
+        signals=label_error_runs("signals.parquet"),
+        views=label_error_runs("views.safetensors"),
+        labels="results/labels/{labels}.parquet",
+        manifest="results/dataset/manifest.parquet",
+        classes="results/dataset/classes.json",
+        code=library("suspects.py"),
+    output:
+        table="results/{labels}/label_errors/suspects.parquet",
+        csv=report(
+            "results/{labels}/label_errors/suspects.csv",
+            caption="../report/suspects.rst",
+            category="Label errors",
+            labels={"label set": "{labels}", "seed": "all", "figure": "table"},
+        ),
+        estimate="results/{labels}/label_errors/estimate.json",
+    log:
+        "results/logs/{labels}/suspects.log",
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/suspects.py"
+
+
+rule outliers:
+    """List training images that look like no class."""
+    input:
+        views="results/{labels}/seed{seed}/label_errors/views.safetensors",
+        manifest="results/dataset/manifest.parquet",
+        labels="results/labels/{labels}.parquet",
+        code=library("outliers.py"),
+    output:
+        table="results/{labels}/seed{seed}/label_errors/outliers.parquet",
+        csv="results/{labels}/seed{seed}/label_errors/outliers.csv",
+    log:
+        "results/logs/{labels}/seed{seed}/outliers.log",
+    conda:
+        "../envs/torch.yaml"
+    script:
+        "../workflow_scripts/outliers.py"

@@ -1,0 +1,23 @@
+"""The image that is unlike all others leads the list."""
+
+import numpy as np
+import pandas as pd
+
+from tracin.label_errors.outliers import outliers
+from tracin.label_errors.views import Views, read_views, save_views
+
+
+def test_the_odd_one_leads_and_has_a_reason(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    features = np.zeros((201, 6), dtype=np.float32)
+    features[:200, 0], features[200, 5] = 1.0, 1.0
+    features += rng.normal(0, 0.1, features.shape).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    ids = np.arange(201)
+    views = Views(ids, np.ones((201, 2), np.float32), np.ones((201, 2), np.float32), features)
+    save_views(views, tmp_path / "views.safetensors")
+    names = [f"{i}.png" for i in ids]
+    manifest = pd.DataFrame({"sample_id": ids, "path": names, "label": "x"})
+    table = outliers(read_views(tmp_path / "views.safetensors"), manifest)
+    assert table["train_id"].iloc[0] == 200 and table["outlier"].tolist() == [True] + [False] * 200
+    assert table["reason"].iloc[0].startswith("far from its ten") and table["reason"].iloc[1] == ""

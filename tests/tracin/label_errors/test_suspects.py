@@ -1,0 +1,130 @@
+"""The combination, the estimates and the table that people review."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tracin.label_errors import signals
+from tracin.label_errors.estimate import estimate, expected_precision, joint_shares, off_diagonal
+from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table, true_class
+from tracin.label_errors.table import posterior
+
+CLASSES = ["ant", "bee {0}", "cat"]
+
+
+def run(rows: list[list[float]], labels: list[int], loss_mean: list[float]) -> pd.DataFrame:
+    """A signal table by hand; sample ids are 10, 20, ..."""
+    n = len(labels)
+    none = [np.zeros(0, dtype=np.int64)] * n
+    return pd.DataFrame(
+        {
+            "train_id": np.arange(1, n + 1) * 10,
+            "label_index": np.array(labels, dtype=np.int16),
+            "loss_mean": np.array(loss_mean, dtype=np.float32),
+            "neighbour_labels": np.full(n, 0.75, dtype=np.float32),
+            "area_under_margin": np.full(n, -1, dtype=np.float32),
+            "opposition": np.zeros(n, dtype=np.float32),
+            "influence_on_own_class": np.zeros(n, dtype=np.float32),
+            "probabilities": [np.array(row, dtype=np.float32) for row in rows],
+            "neighbours": [np.array([10, 20, 30, 40])] * n,
+            "opponents": none,
+            "proponents": none,
+        }
+    )
+
+
+# Whatever the true class, each label is as likely: the labels say nothing.
+EVEN = np.full((3, 3), 1 / 9)
+MANIFEST = pd.DataFrame({"sample_id": [10, 20, 30], "path": ["a.png", "b.png", "c.png"]})
+
+
+def test_posterior_is_the_normalised_product() -> None:
+    even, sure = np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]])
+    np.testing.assert_allclose(posterior(sure, even, even), [[0.9, 0.1]])
+    np.testing.assert_allclose(posterior(even, sure, sure), [[0.9, 0.1]])
+    np.testing.assert_allclose(posterior(even, sure, even), [[0.75, 0.25]])
+
+
+def test_score_grows_with_both_parts() -> None:
+    probabilities, labels = np.array([[0.25, 0.75]]), np.array([0])
+    assert score(probabilities, np.array([1.0]), labels) == pytest.approx(np.log(4) + 0.25)
+
+
+def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
+    table = suspect_table(
+        run([[0.9, 0.1, 0], [0.9, 0.1, 0], [0.1, 0.9, 0]], [0, 0, 0], [0.1, 0.1, 2.0]),
+        EVEN,
+        MANIFEST,
+        CLASSES,
+        cut=1,
+    )
+    assert table["train_id"].tolist() == [30, 10, 20] and table["rank"].tolist() == [1, 2, 3]
+    assert table["suspected"].tolist() == [True, False, False]
+    first = table.iloc[0]
+    assert first["path"] == "c.png" and first["suggested_label"] == "bee {0}"
+    assert first["suspicion"] == pytest.approx(1 - 0.1 * np.exp(-0.5), rel=1e-5)
+    assert "prefers bee {0} (90% to 10%)" in first["reasons"]
+    assert "3 of its 4 nearest neighbours" in first["reasons"]
+    assert list(table.columns[-3:]) == EVIDENCE and table["suspicion"].between(0, 1).all()
+
+
+def test_common_confusions_weigh_more() -> None:
+    """Label ant, and bee and cat as likely: if bees are often labelled ant, it is a bee."""
+    shares = np.array([[0.3, 0.08, 0.005], [0.0, 0.25, 0.0], [0.0, 0.0, 0.365]])
+    found = true_class(run([[0.2, 0.4, 0.4]], [0], [1.0]), shares)[0]
+    odds = np.array([0.2, 0.4 * np.sqrt(0.08 / 0.33), 0.4 * np.sqrt(0.005 / 0.37)])
+    np.testing.assert_allclose(found, odds / odds.sum(), rtol=1e-5)
+
+
+def test_runs_are_averaged_and_must_agree() -> None:
+    first = run([[0.8, 0.2, 0.0]], [0], [1.0])
+    second = run([[0.2, 0.8, 0.0]], [0], [3.0])
+    joined = averaged([first, second])
+    np.testing.assert_allclose(joined["probabilities"][0][:2], [0.5, 0.5], rtol=1e-4)
+    assert joined["loss_mean"].tolist() == [2.0]
+    with pytest.raises(ValueError, match="different training images or labels"):
+        averaged([first, run([[0.2, 0.8, 0.0]], [1], [3.0])])
+
+
+def noisy(rng: np.random.Generator, n: int, wrong: float) -> tuple[np.ndarray, np.ndarray]:
+    """Confident probabilities of the truth and labels of which a share is wrong."""
+    truth = rng.integers(0, 3, n)
+    labels = np.where(rng.random(n) < wrong, (truth + 1) % 3, truth)
+    probabilities = np.full((n, 3), 0.05)
+    probabilities[np.arange(n), truth] = 0.9
+    return probabilities, labels
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.1, 0.3])
+def test_estimated_share_of_wrong_labels(wrong: float) -> None:
+    probabilities, labels = noisy(np.random.default_rng(0), 3000, wrong)
+    shares = joint_shares(probabilities, labels)
+    assert off_diagonal(shares).sum() == pytest.approx(wrong, abs=0.02)
+    found = estimate(shares, 3000, 0.5, CLASSES)
+    assert (
+        found["estimated_errors"]
+        == found["suggested_cut"]
+        == round(3000 * off_diagonal(shares).sum())
+    )
+    # the label is one class further than the truth
+    assert all(pair["label"] != pair["suggested_label"] for pair in found["pairs"])
+    counts = [pair["count"] for pair in found["pairs"]]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:
+    rng = np.random.default_rng(1)
+    sure, labels = noisy(rng, 2000, 0.1)
+    shares = joint_shares(sure, labels)
+    assert expected_precision(shares, sure, noisy(rng, 2000, 0.0)[1]) < 0.5  # labels at random
+    assert expected_precision(shares, *noisy(rng, 2000, 0.1)) > 0.9
+    vague = np.full((2000, 3), 1 / 3) + rng.normal(0, 0.01, (2000, 3))
+    assert expected_precision(shares, vague, labels) == pytest.approx(
+        off_diagonal(shares).sum(), abs=0.05
+    )
+    assert expected_precision(np.eye(3) / 3, sure, labels) == 0.0
+
+
+def test_signal_scale_is_finite_at_zero_probability() -> None:
+    probabilities = np.array([[0.0, 1.0]])
+    assert np.isfinite(signals.loss(probabilities, np.array([0]))).all()

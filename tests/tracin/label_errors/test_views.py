@@ -1,0 +1,52 @@
+"""Views: the averages, whatever the chunks and batches, and the mirror image where it counts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tracin.images import Augmentation
+from tracin.label_errors import views as module
+from tracin.label_errors.views import Viewing, read_views, save_views, see
+from tracin.model import Architecture, build_model
+from tracin.samples import Samples
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (7, 12, 12, 3), dtype=np.uint8)
+SAMPLES = Samples(np.arange(7), np.zeros(7, dtype=np.int64))
+CENTRE = Viewing(Augmentation(horizontal_flip=False), random=0, input_size=8, batch_size=4)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build_model(Architecture("resnet18", classes=3, stem="small"))
+
+
+def test_mirror_images_are_averaged_where_training_flips(model) -> None:
+    plain = see(model, PIXELS, SAMPLES, CENTRE, CPU)
+    assert (plain.probabilities == plain.plain).all()
+    mirrored = see(model, PIXELS[:, :, ::-1], SAMPLES, CENTRE, CPU)
+    both = replace(CENTRE, augmentation=Augmentation(horizontal_flip=True))
+    found = see(model, PIXELS, SAMPLES, both, CPU)
+    np.testing.assert_allclose(
+        found.probabilities, (plain.plain + mirrored.plain) / 2, rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_array_equal(found.plain, plain.plain)
+    np.testing.assert_allclose(np.linalg.norm(found.features, axis=1), 1.0, rtol=1e-5)
+
+
+def test_random_views_do_not_depend_on_chunks_or_batches(model, monkeypatch, tmp_path) -> None:
+    viewing = replace(CENTRE, random=2)
+    whole = see(model, PIXELS, SAMPLES, viewing, CPU)
+    monkeypatch.setattr(module, "CHUNK", 3)
+    parts = see(model, PIXELS, SAMPLES, replace(viewing, batch_size=2), CPU)
+    np.testing.assert_allclose(whole.probabilities, parts.probabilities, rtol=1e-4, atol=1e-6)
+    assert np.abs(whole.probabilities - whole.plain).max() > 1e-4
+    save_views(whole, tmp_path / "views.safetensors")
+    again = read_views(tmp_path / "views.safetensors").only(np.array([2, 5]))
+    np.testing.assert_array_equal(again.probabilities, whole.probabilities[[2, 5]])
+    np.testing.assert_allclose(again.features, whole.features[[2, 5]], atol=1e-3)
+    with pytest.raises(ValueError, match="views lack"):
+        again.only(np.array([2, 6]))

@@ -1,0 +1,158 @@
+"""Two-stage training: reproducible, blind to the test split, stopped in time, and its dynamics."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tracin.checkpoints import load_checkpoint, read_metadata
+from tracin.dynamics import DECAY, Dynamics, margins, read_dynamics
+from tracin.images import Augmentation
+from tracin.loss import Loss
+from tracin.model import Architecture, backbone_state, build_model
+from tracin.samples import Samples
+from tracin.training import Recipe, Run, train
+
+CPU = torch.device("cpu")
+CLASSES = 3
+LABELS = np.arange(48, dtype=np.int64) % CLASSES
+TRAIN, VAL, TEST = np.arange(30), np.arange(30, 39), np.arange(39, 48)
+RECIPE = Recipe(
+    input_size=8,
+    batch_size=8,
+    head_epochs=1,
+    epochs=2,
+    learning_rate_head_stage=1e-2,
+    learning_rate_head=1e-3,
+    learning_rate_backbone=1e-4,
+    optimizer="adamw",
+    weight_decay=0.01,
+    momentum=0.9,
+    plateau_factor=0.5,
+    plateau_patience=1,
+    patience=5,
+    checkpoint_every=1,
+    precision="float32",
+    augmentation=Augmentation(rotation=10),
+)
+
+
+def pixels(test_seed: int = 0) -> np.ndarray:
+    """Noise around a grey level of the class; the test images come of a seed of their own."""
+    levels = 60 + 60 * LABELS[:, None, None, None]
+    noise = np.random.default_rng(0).integers(0, 40, (48, 10, 10, 3))
+    noise[TEST] = np.random.default_rng(test_seed).integers(0, 40, noise[TEST].shape)
+    return (levels + noise).astype(np.uint8)
+
+
+def run_training(
+    folder: Path, recipe: Recipe = RECIPE, test_seed: int = 0, workers: int = 0, slots: int = 3
+) -> pd.DataFrame:
+    """Train into `folder`; the table of epochs."""
+    torch.manual_seed(0)
+    architecture = Architecture("resnet18", CLASSES, stem="small")
+    run = Run(
+        model=build_model(architecture),
+        architecture=architecture,
+        loss=Loss((1.0,) * CLASSES, 0.1),
+        recipe=recipe,
+        pixels=pixels(test_seed),
+        train=Samples(TRAIN, LABELS[TRAIN]),
+        val=Samples(VAL, LABELS[VAL]),
+        device=CPU,
+        seed=0,
+        folder=folder,
+        batch_size=16,
+        workers=workers,
+    )
+    paths = [folder / f"{slot}.safetensors" for slot in range(slots)]
+    train(run, folder / "best.safetensors", paths, folder / "table.parquet", folder / "dynamics")
+    return pd.read_parquet(folder / "table.parquet")
+
+
+def test_same_seed_same_weights_whatever_the_test_images_and_workers(tmp_path: Path) -> None:
+    hashes = []
+    runs: dict[str, dict[str, Any]] = {"a": {}, "b": {"test_seed": 1}, "c": {"workers": 2}}
+    for name, options in runs.items():
+        (tmp_path / name).mkdir()
+        run_training(tmp_path / name, **options)
+        files = ("best", "0", "1", "2")
+        hashes.append(
+            [read_metadata(tmp_path / name / f"{f}.safetensors").weights_sha256 for f in files]
+        )
+    assert hashes[0] == hashes[1] == hashes[2]
+    assert len(set(hashes[0][1:])) == 3
+
+
+def test_stages_rates_and_the_frozen_backbone(tmp_path: Path) -> None:
+    table = run_training(tmp_path)
+    assert table["stage"].tolist() == ["head", "full", "full"]
+    assert table["learning_rate_head"].tolist() == [1e-2, 1e-3, 1e-3]
+    assert table["learning_rate_backbone"].tolist() == [0.0, 1e-4, 1e-4]
+    torch.manual_seed(0)
+    initial = backbone_state(build_model(Architecture("resnet18", CLASSES, stem="small")))
+    after_head = load_checkpoint(tmp_path / "0.safetensors")[0].state_dict()
+    after_all = load_checkpoint(tmp_path / "2.safetensors")[0].state_dict()
+    assert all(torch.equal(tensor, after_head[name]) for name, tensor in initial.items())
+    assert not torch.equal(initial["conv1.weight"], after_all["conv1.weight"])
+
+
+def test_early_stop_and_plateau(tmp_path: Path) -> None:
+    """At a rate too small to change the loss, the plateau lowers it and patience ends the run."""
+    still = replace(
+        RECIPE,
+        head_epochs=0,
+        epochs=30,
+        optimizer="sgd",
+        learning_rate_head=1e-7,
+        learning_rate_backbone=1e-7,
+        plateau_patience=0,
+        patience=3,
+    )
+    table = run_training(tmp_path, still, slots=2)
+    best = int(table["val_loss"].to_numpy().argmin())
+    assert len(table) == best + 1 + 3 < 30
+    assert table["learning_rate_head"].iloc[-1] < table["learning_rate_head"].iloc[0]
+    assert read_metadata(tmp_path / "best.safetensors").epoch == best + 1
+
+
+def test_diverging_training_names_the_epoch(tmp_path: Path) -> None:
+    wild = replace(RECIPE, optimizer="sgd", learning_rate_head_stage=1e30)
+    with pytest.raises(FloatingPointError, match=r"diverged in epoch 1.*learning rates"):
+        run_training(tmp_path, wild)
+    assert not (tmp_path / "table.parquet").exists()
+
+
+def test_dynamics_hold_each_sample_once_per_epoch(tmp_path: Path) -> None:
+    table = run_training(tmp_path)
+    found = read_dynamics(tmp_path / "dynamics")
+    assert found["sample_id"].tolist() == TRAIN.tolist()
+    assert found["loss"].shape == found["margin"].shape == (3, len(TRAIN))
+    right = found["predicted"] == LABELS[TRAIN]
+    np.testing.assert_allclose(right.mean(axis=1), table["train_accuracy"], rtol=1e-6)
+    assert ((found["margin"] > 0) == right).all()
+    weights = DECAY ** np.array([2, 1, 0])
+    expected = -(weights @ found["loss"]) / weights.sum()
+    own = found["log_probabilities"][np.arange(len(TRAIN)), LABELS[TRAIN]]
+    np.testing.assert_allclose(own, expected, rtol=1e-4)
+
+
+def test_dynamics_by_hand(tmp_path: Path) -> None:
+    logits = torch.tensor([[2.0, 0.5, -1.0], [0.0, 3.0, 1.0]])
+    assert margins(logits, torch.tensor([0, 2])).tolist() == [1.5, -2.0]
+    dynamics = Dynamics(np.array([7, 8, 9]), 2, CPU)
+    for certain in (0.0, 50.0):
+        dynamics.start_epoch()
+        dynamics.record(torch.tensor([1]), torch.tensor([[certain, 0.0]]), torch.tensor([0]))
+    assert dynamics.loss[0].isnan().tolist() == [True, False, True]
+    assert float(dynamics.loss[0][1]) == pytest.approx(np.log(2))
+    assert dynamics.accuracy(torch.tensor([1, 0, 1])) == 1
+    dynamics.save(tmp_path / "dynamics")
+    mean = read_dynamics(tmp_path / "dynamics")["log_probabilities"]
+    older, newer = DECAY / (1 + DECAY) * np.log(0.5), -50 / (1 + DECAY)
+    np.testing.assert_allclose(mean[1], [older, older + newer], rtol=1e-5)
+    assert (mean[[0, 2]] == 0).all()

@@ -1,0 +1,16 @@
+"""List training images that look like no class."""
+
+import pandas as pd
+
+from tracin.files import write_csv, write_parquet
+from tracin.label_errors.outliers import outliers
+from tracin.label_errors.views import read_views
+from tracin.runtime import start_log
+from tracin.samples import read_samples
+
+start_log(snakemake.log[0])
+given = snakemake.input
+train = read_samples(given.manifest, given.labels, "train")
+table = outliers(read_views(given.views).only(train.ids), pd.read_parquet(given.manifest))
+write_parquet(table, snakemake.output.table)
+write_csv(table, snakemake.output.csv)

@@ -1,0 +1,34 @@
+"""Every signal of a wrong label that one run gives."""
+
+import pandas as pd
+
+from tracin.dynamics import read_dynamics
+from tracin.files import write_parquet
+from tracin.gradients import by_slot
+from tracin.label_errors.table import RunFiles, signal_table
+from tracin.label_errors.views import read_views
+from tracin.runtime import pick_device, start_log
+from tracin.samples import read_samples
+
+start_log(snakemake.log[0])
+pick_device("cpu", snakemake.threads)
+given, params = snakemake.input, snakemake.params
+
+
+def slots(paths: list[str]):
+    """Shards come slot by slot, the same number for each."""
+    size = len(paths) // params.slots
+    return by_slot([paths[i : i + size] for i in range(0, len(paths), size)])
+
+
+run = RunFiles(
+    train=read_samples(given.manifest, given.labels, "train"),
+    val=read_samples(given.manifest, given.labels, "val"),
+    dynamics=read_dynamics(given.dynamics),
+    views=read_views(given.views),
+    self_influence=pd.read_parquet(given.self_influence),
+    lists=pd.concat([pd.read_parquet(path) for path in given.lists], ignore_index=True),
+    train_slots=slots(list(given.train)),
+    val_slots=slots(list(given.val)),
+)
+write_parquet(signal_table(run, params.neighbours["k"]), snakemake.output.signals)

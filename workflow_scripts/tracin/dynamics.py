@@ -1,0 +1,83 @@
+"""Training dynamics: what the training batches' own logits say of each sample, at no extra cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tracin.files import atomic_path
+
+# Weight of the past in the running mean of log-probabilities (temporal ensembling: Laine and
+# Aila, ICLR 2017, section 2.2): about the last five epochs count.
+DECAY = 0.8
+
+
+def margins(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logit of the given label minus the largest other one, [n], from logits [n, classes]."""
+    own = logits.gather(1, labels[:, None])
+    others = logits.scatter(1, labels[:, None], float("-inf"))
+    return (own - others.max(dim=1, keepdim=True).values).squeeze(1)
+
+
+class Dynamics:
+    """Cross-entropy, margin and prediction of each of n training samples in each epoch.
+
+    Taken from the augmented training batches before each step, as the area under the margin
+    defines it (Pleiss et al., NeurIPS 2020). The cross-entropy is -log p_y, whatever the class
+    weights and the label smoothing of training. A sample that an epoch left out is NaN there,
+    with prediction -1.
+    """
+
+    def __init__(self, sample_id: np.ndarray, classes: int, device: torch.device) -> None:
+        self.sample_id = torch.from_numpy(sample_id)
+        self.loss: list[Tensor] = []  # float32 [n] per epoch
+        self.margin: list[Tensor] = []  # float32 [n] per epoch
+        self.predicted: list[Tensor] = []  # int16 [n] per epoch
+        self._log_probabilities = torch.zeros(len(sample_id), classes, device=device)
+        self._weight = torch.zeros(len(sample_id), 1, device=device)
+
+    def start_epoch(self) -> None:
+        """Begin the next row of each table."""
+        n, device = len(self.sample_id), self._weight.device
+        self.loss.append(torch.full((n,), float("nan"), device=device))
+        self.margin.append(torch.full((n,), float("nan"), device=device))
+        self.predicted.append(torch.full((n,), -1, dtype=torch.int16, device=device))
+
+    def record(self, rows: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Note a batch: rows [b] of the samples, logits [b, classes], labels [b]."""
+        logits = logits.detach()
+        logs = logits.log_softmax(dim=1)
+        self.loss[-1][rows] = -logs.gather(1, labels[:, None]).squeeze(1)
+        self.margin[-1][rows] = margins(logits, labels)
+        self.predicted[-1][rows] = logits.argmax(dim=1).to(torch.int16)
+        self._log_probabilities[rows] = DECAY * self._log_probabilities[rows] + logs
+        self._weight[rows] = DECAY * self._weight[rows] + 1.0
+
+    def accuracy(self, labels: Tensor) -> float:
+        """Share of the samples seen in the last epoch that were predicted as labels [n] say."""
+        seen = self.predicted[-1] >= 0
+        return float((self.predicted[-1] == labels)[seen].float().mean())
+
+    def save(self, path: Path | str) -> None:
+        """Write sample_id [n]; loss, margin, predicted [epochs, n]; log_probabilities [n, classes].
+
+        The last is the weighted mean over the epochs, the recent ones weighing most.
+        """
+        tensors = {
+            "sample_id": self.sample_id,
+            "loss": torch.stack(self.loss).cpu(),
+            "margin": torch.stack(self.margin).cpu(),
+            "predicted": torch.stack(self.predicted).cpu(),
+            "log_probabilities": (self._log_probabilities / self._weight.clamp(min=1.0)).cpu(),
+        }
+        with atomic_path(path) as temporary:
+            save_file(tensors, temporary)
+
+
+def read_dynamics(path: Path | str) -> dict[str, np.ndarray]:
+    """The arrays that `Dynamics.save` wrote, by name."""
+    return {name: tensor.numpy() for name, tensor in load_file(path).items()}

@@ -1,0 +1,40 @@
+"""Training images that look like no class: far from everything in feature space."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tracin.label_errors.neighbours import nearest
+from tracin.label_errors.views import Views
+
+NEIGHBOURS = 10
+
+
+def outliers(views: Views, manifest: pd.DataFrame) -> pd.DataFrame:
+    """The training images in `views`, the most isolated first.
+
+    Columns train_id, path, label, distance (mean distance of the unit features to the ten nearest:
+    Kuan and Mueller, 2022), rank, outlier and reason. An outlier lies beyond the third quartile by
+    three times the interquartile range ("far out": Tukey, Exploratory Data Analysis, 1977).
+    """
+    similarity = nearest(views.features, NEIGHBOURS)[1]
+    distance = np.sqrt(np.maximum(2.0 - 2.0 * similarity, 0.0)).mean(axis=1)
+    known = manifest.set_index("sample_id").loc[views.sample_id]
+    frame = pd.DataFrame(
+        {
+            "train_id": views.sample_id,
+            "path": known["path"].to_numpy(),
+            "label": known["label"].to_numpy(),
+            "distance": distance.astype(np.float32),
+        }
+    ).sort_values(["distance", "train_id"], ascending=[False, True], ignore_index=True)
+    frame["rank"] = np.arange(1, len(frame) + 1, dtype=np.int32)
+    low, middle, high = frame["distance"].quantile([0.25, 0.5, 0.75])
+    frame["outlier"] = frame["distance"] > high + 3 * (high - low)
+    words = f"far from its ten nearest images: distance {{:.3f}}, the middle image has {middle:.3f}"
+    frame["reason"] = [
+        words.format(value) if far else ""
+        for value, far in zip(frame["distance"], frame["outlier"], strict=True)
+    ]
+    return frame

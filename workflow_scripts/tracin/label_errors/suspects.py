@@ -1,0 +1,136 @@
+"""The list that a person reviews: all runs together, with reasons in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from tracin.label_errors import signals
+from tracin.label_errors.table import VOTES
+
+EVIDENCE = ["opponents", "proponents", "neighbours"]
+
+
+def score(probabilities: np.ndarray, loss_mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """What the ranking goes by, [n]: -log q_y + a quarter of the mean loss of training.
+
+    q, `probabilities` [n, C], says which class is the true one (`true_class`); `loss_mean` [n]
+    tells labels that were learned late, by heart, from those that were plain from the beginning.
+    docs/method.md has the measurements.
+    """
+    return signals.loss(probabilities, labels) + loss_mean / 4.0
+
+
+def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Signals (mean) and probabilities (geometric mean) of several runs; the first's evidence.
+
+    Raises:
+        ValueError: the runs list other samples or labels.
+    """
+    first = runs[0]
+    for other in runs[1:]:
+        if not first[["train_id", "label_index"]].equals(other[["train_id", "label_index"]]):
+            raise ValueError("the runs list different training images or labels: rerun them.")
+    joined = first.copy()
+    for name in signal_names(first):
+        joined[name] = np.mean([run[name] for run in runs], axis=0).astype(np.float32)
+    logs = [signals.log(np.stack(run["probabilities"].to_list())) for run in runs]
+    joined["probabilities"] = list(softmax(np.mean(logs, axis=0), axis=1))
+    return joined
+
+
+def softened(joined: pd.DataFrame) -> np.ndarray:
+    """Geometric mean of the votes, [n, C]: their product would be too sure of itself to count."""
+    products = signals.log(np.stack(joined["probabilities"].to_list()))
+    return softmax(products / VOTES, axis=1)
+
+
+def true_class(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:
+    """Probability [n, C] of each class to be the true one, given the image and its label.
+
+    Bayes' rule: what the networks say of the image, times how often an image of that class gets
+    this label, from the estimated `shares` [C, C] of label i and true class j (a noise transition
+    matrix: Patrini et al., CVPR 2017). Its square root is taken, as it is itself an estimate.
+    """
+    products = signals.log(np.stack(joined["probabilities"].to_list()))
+    transition = signals.log(shares / shares.sum(axis=0, keepdims=True))
+    return softmax(products + 0.5 * transition[joined["label_index"]], axis=1)
+
+
+def signal_names(frame: pd.DataFrame) -> list[str]:
+    """The columns of a signal table that are signals."""
+    return [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name])]
+
+
+def suspect_table(
+    joined: pd.DataFrame,
+    shares: np.ndarray,
+    manifest: pd.DataFrame,
+    classes: Sequence[str],
+    cut: int,
+) -> pd.DataFrame:
+    """One row per training image, most suspicious first; equal ones by rising train_id.
+
+    Columns train_id, path, label, suggested_label, suggested_probability, suspicion (in [0, 1]:
+    1 - exp(-score)), rank (from 1), suspected (rank at most `cut`), reasons, the signals (larger:
+    more suspicious), and the evidence.
+    """
+    labels = joined["label_index"].to_numpy(dtype=np.int64)
+    probabilities = true_class(joined, shares)
+    suggested, other = signals.strongest_other(probabilities, labels)
+    names = np.array(classes, dtype=object)
+    paths = manifest.set_index("sample_id")["path"]
+    front = pd.DataFrame(
+        {
+            "train_id": joined["train_id"],
+            "path": paths.loc[joined["train_id"]].to_numpy(),
+            "label": names[labels],
+            "suggested_label": names[suggested],
+            "suggested_probability": other.astype(np.float32),
+        }
+    )
+    scores = score(probabilities, joined["loss_mean"].to_numpy(np.float64), labels)
+    front["suspicion"] = (-np.expm1(-scores)).astype(np.float32)
+    order = np.lexsort((front["train_id"], -scores))
+    given = signals.own(probabilities, labels)
+    front["reasons"] = _reasons(joined, front, given)
+    table = pd.concat([front, joined[signal_names(joined) + EVIDENCE]], axis=1).iloc[order]
+    table.insert(6, "rank", np.arange(1, len(table) + 1, dtype=np.int32))
+    table.insert(7, "suspected", table["rank"] <= cut)
+    return table.reset_index(drop=True)
+
+
+def _reasons(joined: pd.DataFrame, front: pd.DataFrame, given: np.ndarray) -> list[str]:
+    """What accuses each image, in words, [n]; nothing where no signal speaks against the label.
+
+    `given` [n] is the probability of the label, beside the suggested one's in `front`.
+    """
+    other = front["suggested_probability"].to_numpy()
+    suggested = front["suggested_label"].to_list()
+    neighbours = joined["neighbours"].map(len).to_numpy()
+    differing = np.rint(joined["neighbour_labels"].to_numpy() * neighbours).astype(int)
+    opposition = joined["opposition"].to_numpy()
+    holds = {
+        "the network prefers {suggested} ({other:.0%} to {given:.0%})": other > given,
+        "{differing} of its {neighbours} nearest neighbours have another label": (
+            2 * differing > neighbours
+        ),
+        "another class led on average over training": joined["area_under_margin"].to_numpy() > 0,
+        "other training images oppose it strongly": opposition > np.quantile(opposition, 0.95),
+        "it raises the loss of validation images of its class": (
+            joined["influence_on_own_class"].to_numpy() > 0
+        ),
+    }
+    return [
+        "; ".join(text for text, rows in holds.items() if rows[row]).format(
+            suggested=suggested[row],
+            other=other[row],
+            given=given[row],
+            differing=differing[row],
+            neighbours=neighbours[row],
+        )
+        for row in range(len(joined))
+    ]

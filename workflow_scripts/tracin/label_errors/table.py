@@ -1,0 +1,110 @@
+"""One run's signals of wrong labels, joined into a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from tracin.influence import Slot
+from tracin.label_errors import signals
+from tracin.label_errors.evidence import listed, opposition
+from tracin.label_errors.neighbours import mean_over, nearest
+from tracin.label_errors.validation import influence_on_classes
+from tracin.label_errors.views import Views
+from tracin.samples import Samples
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What one training run left behind, as far as label errors are concerned."""
+
+    train: Samples
+    val: Samples
+    dynamics: dict[str, np.ndarray]
+    views: Views
+    self_influence: pd.DataFrame
+    lists: pd.DataFrame  # columns of topk.parquet, training images in the role of test images
+    train_slots: Iterable[Slot]
+    val_slots: Iterable[Slot]
+
+
+VOTES = 2  # training's, and that of the best weights
+
+
+def posterior(recent: np.ndarray, views: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
+
+    The two votes are training's recent epochs and the best weights; the latter share theirs
+    between what they say of the image itself and of its neighbours. All arguments are
+    log-probabilities [n, C].
+    """
+    total: np.ndarray = recent + 0.5 * (views + neighbours)
+    return softmax(total.astype(np.float64), axis=1)
+
+
+def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
+    """One row per training image: train_id, label_index, a column per signal, and the evidence.
+
+    `probabilities` is a list [C] per row; `neighbours` (the `k` nearest), `opponents` and
+    `proponents` are lists of ids, strongest first.
+
+    Raises:
+        ValueError: the files are about different samples.
+    """
+    ids, labels = run.train.ids, run.train.labels
+    for name, other in (
+        ("dynamics", run.dynamics["sample_id"]),
+        ("self-influence", run.self_influence["train_id"].to_numpy()),
+    ):
+        if not np.array_equal(ids, other):
+            raise ValueError(f"the {name} of this run are about other samples: rerun the training.")
+    views = run.views.only(ids)
+    rows, _ = nearest(views.features, k)
+    around = mean_over(rows, views.probabilities)
+    best = posterior(
+        run.dynamics["log_probabilities"], signals.log(views.probabilities), signals.log(around)
+    )
+    columns = _from_outputs(run.dynamics, views, labels)
+    columns["neighbour_labels"] = signals.neighbour_labels(rows, labels)
+    columns["neighbour_probability"] = signals.loss(around, labels)
+    columns |= _from_influence(run, signals.strongest_other(best, labels)[0])
+    frame = pd.DataFrame({"train_id": ids, "label_index": labels.astype(np.int16)})
+    for name, values in columns.items():
+        frame[name] = np.asarray(values, dtype=np.float32)
+    frame["probabilities"] = list(best.astype(np.float32))
+    frame["neighbours"] = list(ids[rows])
+    for kind in ("opponent", "proponent"):
+        frame[f"{kind}s"] = pd.Series(listed(run.lists, kind, ids))
+    return frame
+
+
+def _from_outputs(
+    dynamics: dict[str, np.ndarray], views: Views, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    return {
+        "loss": signals.loss(views.plain, labels),
+        "loss_views": signals.loss(views.probabilities, labels),
+        "margin_views": signals.margin(views.probabilities, labels),
+        "loss_recent": -signals.own(dynamics["log_probabilities"], labels),
+        "loss_mean": signals.mean_loss(dynamics["loss"]),
+        "area_under_margin": signals.area_under_margin(dynamics["margin"]),
+        "forgetting": signals.forgetting(dynamics["predicted"], labels),
+        "confident_learning": signals.confident_learning(views.probabilities, labels),
+    }
+
+
+def _from_influence(run: RunFiles, other: np.ndarray) -> dict[str, np.ndarray]:
+    """Signals from gradients; `other` [n] is the most probable class beside the label."""
+    wanted = np.stack([run.train.labels, other], axis=1)
+    helped = influence_on_classes(run.val_slots, run.val.labels, run.train_slots, wanted)
+    return {
+        "self_influence": run.self_influence["self_influence"].to_numpy(),
+        "self_influence_error": run.self_influence["self_influence_error"].to_numpy(),
+        "influence_on_own_class": -helped[:, 0],
+        "influence_on_other_class": -helped[:, 1],
+        "opposition": opposition(run.lists, run.train.ids),
+    }

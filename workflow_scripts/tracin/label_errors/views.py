@@ -1,0 +1,126 @@
+"""Images as one network sees them: probabilities averaged over views, and unit features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tracin.files import atomic_path
+from tracin.images import Augmentation, TrainingImages
+from tracin.inference import forward
+from tracin.samples import Samples
+
+CHUNK = 1024  # random views in memory at a time
+
+
+@dataclass(frozen=True)
+class Views:
+    """What a network says of n images."""
+
+    sample_id: np.ndarray  # int64 [n]
+    probabilities: np.ndarray  # float32 [n, classes], mean over the views
+    plain: np.ndarray  # float32 [n, classes], the centre crop alone
+    features: np.ndarray  # float32 [n, d], mean input of the final layer, of length one
+
+    def only(self, sample_id: np.ndarray) -> Views:
+        """The rows of some samples, in their order; `sample_id` ascends.
+
+        Raises:
+            ValueError: a sample is not there.
+        """
+        rows = np.searchsorted(self.sample_id, sample_id)
+        rows = np.minimum(rows, len(self.sample_id) - 1)
+        if not np.array_equal(self.sample_id[rows], sample_id):
+            raise ValueError("views lack some of the samples: rerun the rule views.")
+        return Views(sample_id, self.probabilities[rows], self.plain[rows], self.features[rows])
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """Which views of an image are averaged, beside the centre crop."""
+
+    augmentation: Augmentation  # as in training; its mirror image counts as a view where it flips
+    random: int  # random views
+    input_size: int
+    batch_size: int
+
+
+def see(
+    model: torch.nn.Module,
+    pixels: np.ndarray,
+    samples: Samples,
+    viewing: Viewing,
+    device: torch.device,
+) -> Views:
+    """Pass the views of all samples through the network and average.
+
+    Averaging over label-preserving views is test-time augmentation (Krizhevsky, Sutskever and
+    Hinton, NeurIPS 2012, section 4.1). What preserves the label, training's augmentation says.
+    """
+    plain, features = _pass(model, pixels, samples.ids, viewing, device)
+    probabilities, count = plain.clone(), 1
+    sources = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []
+    for source in [*sources, *range(viewing.random)]:
+        if isinstance(source, int):
+            seen = _random_pass(model, pixels, samples, viewing, source, device)
+        else:
+            seen = _pass(model, source, samples.ids, viewing, device)
+        probabilities += seen[0]
+        features += seen[1]
+        count += 1
+    unit = torch.nn.functional.normalize(features, dim=1)
+    return Views(samples.ids, (probabilities / count).numpy(), plain.numpy(), unit.numpy())
+
+
+def _pass(
+    model: torch.nn.Module,
+    pixels: np.ndarray,
+    ids: np.ndarray,
+    viewing: Viewing,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Probabilities [n, classes] and final inputs [n, d] of the centre crops."""
+    passes = forward(model, pixels, ids, viewing.input_size, viewing.batch_size, device)
+    batches = [(logits.softmax(dim=1).cpu(), inputs.cpu()) for _, logits, inputs in passes]
+    return torch.cat([p for p, _ in batches]), torch.cat([f for _, f in batches])
+
+
+def _random_pass(
+    model: torch.nn.Module,
+    pixels: np.ndarray,
+    samples: Samples,
+    viewing: Viewing,
+    seed: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """The same of one random view of each sample, whatever the chunks."""
+    images = TrainingImages(
+        pixels, samples.ids, samples.labels, viewing.augmentation, viewing.input_size
+    )
+    seeds = np.random.default_rng(seed).integers(0, 2**62, len(samples)).tolist()
+    parts = []
+    for start in range(0, len(samples), CHUNK):
+        rows = range(start, min(start + CHUNK, len(samples)))
+        views = np.stack([images[row, seeds[row]][0].permute(1, 2, 0).numpy() for row in rows])
+        parts.append(_pass(model, views, np.arange(len(rows)), viewing, device))
+    return torch.cat([p for p, _ in parts]), torch.cat([f for _, f in parts])
+
+
+def save_views(views: Views, path: Path | str) -> None:
+    """Write the arrays of `views` as safetensors, features in float16."""
+    tensors = {name: torch.from_numpy(array) for name, array in vars(views).items()}
+    tensors["features"] = tensors["features"].half()
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def read_views(path: Path | str) -> Views:
+    """What `save_views` wrote."""
+    arrays = {name: tensor.numpy() for name, tensor in load_file(path).items()}
+    arrays["features"] = arrays["features"].astype(np.float32)
+    return Views(**arrays)
