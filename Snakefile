@@ -16,7 +16,9 @@ check_config()
 
 
 wildcard_constraints:
-    labels="original|corrected",
+    labels=r"(original|corrected)(-fold\d+)?",
+    base="original|corrected",
+    fold=r"\d+",
     seed=r"\d+",
     slot=r"\d+",
     split="train|val|test",

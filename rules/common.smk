@@ -137,6 +137,11 @@ def list_length(reader):
     return config["influence"]["top_k"] if reader == "test" else config["label_errors"]["opponents"]
 
 
+def normalisation(reader):
+    """How the lists of a split are normalised: those of training images rank by influence."""
+    return config["influence"]["normalise"] if reader == "test" else "none"
+
+
 def overlapping_shards(block, reader=None):
     """An input function: the shards of all slots that hold rows of a tile's block."""
 
@@ -175,6 +180,12 @@ def hidden_layers():
     return () if head == "linear" else tuple(head)
 
 
+def out_of_fold(wildcards):
+    """The probabilities from networks that never saw the image, where they are asked for."""
+    name = "results/{labels}/seed{seed}/label_errors/out_of_fold.parquet"
+    return [name] if config["label_errors"]["folds"] else []
+
+
 def label_error_runs(name):
     """A file of every run that the ranking of suspects rests on."""
     return expand(
@@ -204,7 +215,6 @@ def run_results(labels):
         "figures/confusion_matrix.png",
         "figures/mispredictions_grid.png",
         "figures/mistakes_explained.png",
-        "figures/label_error_recall.png",
     ]
     runs = expand(
         "results/{labels}/seed{seed}/{name}",
@@ -212,7 +222,11 @@ def run_results(labels):
         seed=config["train"]["seeds"],
         name=names,
     )
-    whole = ["label_errors/suspects.parquet", "label_errors/estimate.json"]
+    whole = [
+        "label_errors/suspects.parquet",
+        "label_errors/estimate.json",
+        "figures/label_error_recall.png",
+    ]
     return [
         *runs,
         *expand("results/{labels}/{name}", labels=labels, name=whole),

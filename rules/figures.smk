@@ -104,25 +104,24 @@ rule plot_mistakes:
 
 
 rule plot_recall:
-    """Draw how fast wrong training labels are found by their loss."""
+    """Draw how fast wrong training labels are found."""
     input:
-        predictions="results/{labels}/seed{seed}/predictions.parquet",
+        suspects="results/{labels}/label_errors/suspects.parquet",
         manifest="results/dataset/manifest.parquet",
-        labels="results/labels/{labels}.parquet",
         code=library("plot_recall.py"),
     output:
         figure=report(
-            "results/{labels}/seed{seed}/figures/label_error_recall.png",
+            "results/{labels}/figures/label_error_recall.png",
             caption="../report/label_error_recall.rst",
             category="Label errors",
             labels={
                 "label set": "{labels}",
-                "seed": "{seed}",
+                "seed": "all",
                 "figure": "wrong labels found",
             },
         ),
     log:
-        "results/logs/{labels}/seed{seed}/plot_recall.log",
+        "results/logs/{labels}/plot_recall.log",
     conda:
         "../envs/tables.yaml"
     params:

@@ -66,7 +66,7 @@ rule tile:
         gpu=gpu,
         device=config["compute"]["device"],
     params:
-        normalise=config["influence"]["normalise"],
+        normalise=lambda wildcards: normalisation(wildcards.reader),
         precision=config["influence"]["precision"],
         slots=config["influence"]["checkpoints"],
         tiles=config["influence"]["tiles"],

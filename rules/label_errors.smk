@@ -27,6 +27,46 @@ rule views:
         "../workflow_scripts/views.py"
 
 
+rule fold_labels:
+    """Leave the images of one fold out of a label set, which every rule then takes as any other."""
+    input:
+        labels="results/labels/{base}.parquet",
+        manifest="results/dataset/manifest.parquet",
+        code=library("fold_labels.py"),
+    output:
+        labels="results/labels/{base}-fold{fold}.parquet",
+    log:
+        "results/logs/{base}/fold_labels/{fold}.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        folds=config["label_errors"]["folds"],
+    script:
+        "../workflow_scripts/fold_labels.py"
+
+
+rule out_of_fold:
+    """Join what the networks say of the images that they never saw."""
+    input:
+        labels="results/labels/{base}.parquet",
+        manifest="results/dataset/manifest.parquet",
+        views=expand(
+            "results/{{base}}-fold{fold}/seed{{seed}}/label_errors/views.safetensors",
+            fold=range(config["label_errors"]["folds"]),
+        ),
+        code=library("out_of_fold.py"),
+    output:
+        table="results/{base}/seed{seed}/label_errors/out_of_fold.parquet",
+    log:
+        "results/logs/{base}/seed{seed}/out_of_fold.log",
+    conda:
+        "../envs/torch.yaml"
+    params:
+        folds=config["label_errors"]["folds"],
+    script:
+        "../workflow_scripts/out_of_fold.py"
+
+
 rule signals:
     """Every signal of a wrong label that one run gives, image by image."""
     input:
@@ -41,6 +81,7 @@ rule signals:
         ),
         manifest="results/dataset/manifest.parquet",
         labels="results/labels/{labels}.parquet",
+        out_of_fold=out_of_fold,
         code=library("signals.py"),
     output:
         signals="results/{labels}/seed{seed}/label_errors/signals.parquet",

@@ -60,7 +60,7 @@ def test_mispredictions_have_the_published_columns(demo: Path) -> None:
 
 def test_figures_and_report(demo: Path) -> None:
     figures = sorted((demo / RUN / "figures").glob("*.png"))
-    assert len(figures) == 5
+    assert len(figures) == 4
     for path in figures:
         assert min(Image.open(path).size) > 300
     snakemake(demo, "--report", "report.html")

@@ -1,23 +1,22 @@
-"""Draw how fast wrong training labels are found by their loss."""
+"""Draw how fast wrong training labels are found."""
 
 import pandas as pd
 
-from tracin.figures.recall import errors_by_loss, recall_figure
+from tracin.figures.recall import errors_in_order, recall_curves
 from tracin.figures.style import save, sentence
 from tracin.runtime import start_log
 
 start_log(snakemake.log[0])
-errors = errors_by_loss(
-    pd.read_parquet(snakemake.input.predictions),
-    pd.read_parquet(snakemake.input.manifest),
-    pd.read_parquet(snakemake.input.labels),
+curves = errors_in_order(
+    pd.read_parquet(snakemake.input.suspects), pd.read_parquet(snakemake.input.manifest)
 )
-if errors is None:
-    figure = sentence(
-        "The true labels are not known, so how many wrong labels a ranking by "
-        "loss would find cannot be measured."
-    )
+if curves:
+    wrong = next(iter(curves.values())).sum()
+    note = f"{wrong} planted wrong labels" if snakemake.params.planted > 0 else ""
+    figure = recall_curves(curves, note)
 else:
-    planted = snakemake.params.planted > 0
-    figure = recall_figure(errors, f"{errors.sum()} planted wrong labels" if planted else "")
+    figure = sentence(
+        "The true labels are not known, so how many wrong labels a ranking would find cannot be "
+        "measured."
+    )
 save(figure, snakemake.output.figure)

@@ -30,5 +30,6 @@ run = RunFiles(
     lists=pd.concat([pd.read_parquet(path) for path in given.lists], ignore_index=True),
     train_slots=slots(list(given.train)),
     val_slots=slots(list(given.val)),
+    out_of_fold=pd.read_parquet(given.out_of_fold[0]) if given.out_of_fold else None,
 )
 write_parquet(signal_table(run, params.neighbours["k"]), snakemake.output.signals)

@@ -13,26 +13,37 @@ from tests.conftest import snakemake
 # job name and number, as the table that ends a dry run lists them
 ROW = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
-TILES = {"tile", "merge", "topk", "plot_mistakes"}
+AFTER_SUSPECTS = {"suspects", "plot_recall"}
+# The merged lists are temporary, so the signals ask for them again.
+AFTER_SIGNALS = AFTER_SUSPECTS | {"signals", "merge"}
+# The lists of test images, and those of training images, which are evidence of wrong labels.
+LISTS = {"tile", "merge", "topk", "plot_mistakes"}
+EVIDENCE = {"tile", "merge"} | AFTER_SIGNALS
+TILES = LISTS | EVIDENCE
 AFTER_GRADIENTS = TILES | {"gradients", "self_influence"}
+AFTER_VIEWS = AFTER_SIGNALS | {"views", "outliers"}
 AFTER_PREDICTIONS = {
     "predict",
     "evaluate",
     "mispredictions",
     "plot_confusion",
     "plot_mispredictions",
-    "plot_recall",
     "plot_mistakes",
 }
-AFTER_TRAINING = AFTER_GRADIENTS | AFTER_PREDICTIONS | {"train", "plot_learning_curves"}
-AFTER_MANIFEST = AFTER_TRAINING | {"manifest", "label_set"}
+AFTER_TRAINING = AFTER_GRADIENTS | AFTER_VIEWS | AFTER_PREDICTIONS | {"train"}
+AFTER_TRAINING |= {"plot_learning_curves"}
+AFTER_MANIFEST = AFTER_TRAINING | {"manifest", "label_set", "near_duplicates"}
 
 # Which stages one changed setting reruns, and no other.
 STALE: list[tuple[str, object, set[str]]] = [
-    ("influence.top_k", 7, TILES),
+    ("influence.top_k", 7, LISTS),
+    ("label_errors.opponents", 7, EVIDENCE),
+    ("label_errors.neighbours", 7, AFTER_SIGNALS),
+    ("label_errors.random_views", 1, AFTER_VIEWS),
+    ("dataset.near_duplicate_bits", 1, {"near_duplicates"}),
     ("influence.layers", ["layer4"], AFTER_GRADIENTS),
     ("influence.projection_dim", 8, set()),
-    ("influence.normalise", "cosine", TILES),
+    ("influence.normalise", "cosine", LISTS),
     ("influence.precision", "bfloat16", AFTER_GRADIENTS),
     ("influence.shard_dtype", "float16", AFTER_GRADIENTS),
     ("influence.tiles", {"train": 3, "test": 2}, TILES),
@@ -85,6 +96,7 @@ def test_one_setting_reruns_what_depends_on_it(
 def test_a_new_seed_runs_its_own_chain_only(demo: Path) -> None:
     with setting(demo, "train.seeds", [0, 1]) as overlay:
         output = snakemake(demo, "-n", "--configfile", str(overlay))
+    # The list of suspects joins all runs.
     assert set(jobs(output)) == AFTER_TRAINING
     assert not re.search(r"output: .*seed0", output)
 
@@ -96,6 +108,7 @@ def test_a_new_seed_runs_its_own_chain_only(demo: Path) -> None:
         ("pruning.py", TILES),
         ("sketch.py", AFTER_GRADIENTS),
         ("figures/recall.py", {"plot_recall"}),
+        ("label_errors/suspects.py", AFTER_SUSPECTS),
         ("splitting.py", AFTER_MANIFEST),
     ],
 )
@@ -114,8 +127,8 @@ def test_an_edit_in_the_library_reruns_its_importers(
 
 def test_the_whole_plan_is_known_without_data(workflow: Path) -> None:
     planned = jobs(snakemake(workflow, "-n", "--configfile", "examples/animals10.yaml"))
-    assert planned["gradients"] == 5 * (4 + 2)
-    assert planned["tile"] == 4 * 2
+    assert planned["gradients"] == 5 * (4 + 2 + 1)
+    assert planned["tile"] == 4 * 2 + 4 * 4
     assert planned["weights"] == 1
 
 
@@ -132,3 +145,10 @@ def test_more_slots_than_pooled_epochs_is_found_in_advance(workflow: Path) -> No
     (workflow / "overlay.yaml").write_text("influence: {checkpoints: 9}\n")
     output = snakemake(workflow, "-n", "--configfile", "overlay.yaml", check=False)
     assert "9 slots, but 9 epochs pool only" in output
+
+
+def test_folds_are_trained_as_label_sets_of_their_own(demo: Path) -> None:
+    with setting(demo, "label_errors.folds", 3) as overlay:
+        planned = jobs(snakemake(demo, "-n", "--configfile", str(overlay)))
+    extra = {"fold_labels": 3, "train": 3, "views": 3, "out_of_fold": 1}
+    assert planned == extra | dict.fromkeys(AFTER_SIGNALS, 1) | {"merge": 2}

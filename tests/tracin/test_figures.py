@@ -14,7 +14,7 @@ from tracin.figures.confusion import confusion_figure
 from tracin.figures.grids import mispredictions_grid
 from tracin.figures.learning import learning_curves
 from tracin.figures.mistakes import explained_mistakes
-from tracin.figures.recall import errors_by_loss, recall_figure
+from tracin.figures.recall import errors_in_order, recall_curves
 from tracin.figures.style import save, sentence, short
 
 LONG = "abcdefghijklmnopqrstuvw"
@@ -199,38 +199,25 @@ def test_influence_of_the_wrong_sign_is_not_shown() -> None:
 def test_recall() -> None:
     errors = np.zeros(100, dtype=bool)
     errors[[0, 5, 10, 60]] = True
-    figure = recall_figure(errors, "4 planted wrong labels")
+    curves = {"best": errors, "other": errors[::-1]}
+    figure = recall_curves(curves, "4 planted wrong labels")
     draw(figure)
     title = " ".join(figure.axes[0].get_title().split())
     assert "finds 75%" in title
     assert "4 planted wrong labels" in title
-    assert "nothing to find" in texts(recall_figure(np.zeros(3, dtype=bool), ""))
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["best (75%)", "other (0%)", "random order (20%)"]
+    assert "nothing to find" in texts(recall_curves({"best": np.zeros(3, dtype=bool)}, ""))
 
 
-def test_errors_come_by_loss_of_the_label() -> None:
-    table = pd.DataFrame(
-        {
-            "sample_id": range(6),
-            "label": list("aaabba"),
-            "true_label": ["a", "b", "a", "b", "b", "b"],
-        }
-    )
-    labels = pd.DataFrame(
-        {
-            "sample_id": range(6),
-            "label_index": [0, 0, 0, 1, 1, 0],
-            "keep": [True] * 5 + [False],
-        }
-    )
-    first = [0.9, 0.2, 0.8, 0.3, 0.1, 0.01]
-    predictions = pd.DataFrame(
-        {
-            "sample_id": range(6),
-            "split": ["train"] * 4 + ["test", "train"],
-            "probabilities": [[p, 1 - p] for p in first],
-        }
-    )
-    errors = errors_by_loss(predictions, table, labels)
-    assert errors is not None
-    assert errors.tolist() == [True, False, False, False]
-    assert errors_by_loss(predictions, table.assign(true_label=None), labels) is None
+def test_errors_come_in_the_order_of_each_ranking() -> None:
+    manifest = pd.DataFrame({"sample_id": range(4), "true_label": ["a", "b", "a", None]})
+    suspects = pd.DataFrame(
+        {"train_id": [1, 3, 0, 2], "label": ["a", "a", "a", "b"], "rank": [1, 2, 3, 4]}
+    ).assign(loss=[0.5, 0.1, 2.0, 3.0])
+    orders = errors_in_order(suspects, manifest)
+    assert orders["most suspicious first"].tolist() == [True, False, True]
+    assert orders["highest loss first"].tolist() == [True, False, True]
+    assert errors_in_order(suspects, manifest.assign(true_label=None)) == {}

@@ -1,73 +1,77 @@
 """How fast wrong labels are found when the most suspicious come first."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from tracin.figures.style import BLUE, GREY, VERMILION, sentence, styled, wrapped
+from tracin.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SKY_BLUE,
+    VERMILION,
+    sentence,
+    styled,
+    wrapped,
+)
 
 INSPECTED = 0.2
-SMALLEST_PROBABILITY = 1e-12
+COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY_BLUE, BLACK)
 
 
 @styled
-def recall_figure(order_is_error: np.ndarray, title_note: str) -> Figure:
-    """Draw the share of wrong labels found against the share inspected.
+def recall_curves(curves: Mapping[str, np.ndarray], title_note: str) -> Figure:
+    """Draw the share of wrong labels found against the share inspected, one curve per ranking.
 
-    `order_is_error` is bool [n], whether each label is wrong, in the order in
-    which the images would be inspected; `title_note` ends the title.
+    `curves` maps the name of a ranking to bool [n]: whether each label is wrong, in the order in
+    which the images would be inspected. The first is the one that the title speaks of;
+    `title_note` ends the title.
     """
-    errors = np.asarray(order_is_error, dtype=bool)
-    if not errors.any():
+    first = np.asarray(next(iter(curves.values())), dtype=bool)
+    if not first.any():
         return sentence("No training label is known to be wrong: nothing to find.")
-    inspected = np.arange(len(errors) + 1) / len(errors)
-    found = np.concatenate([[0.0], np.cumsum(errors) / errors.sum()])
-    at_mark = float(found[int(INSPECTED * len(errors))])
-    figure = Figure(figsize=(5.6, 5.0), layout="constrained")
+    figure = Figure(figsize=(6.4, 5.0), layout="constrained")
     axes = figure.subplots()
-    axes.plot(inspected, found, color=BLUE, label="highest loss first")
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="random order")
-    axes.axvline(INSPECTED, color=VERMILION, linestyle=":", linewidth=1.2)
-    axes.plot(
-        [INSPECTED],
-        [at_mark],
-        "o",
-        color=VERMILION,
-        label=f"{INSPECTED:.0%} inspected: {at_mark:.0%} found",
-    )
-    title = f"Inspecting {INSPECTED:.0%} of the images finds {at_mark:.0%} of wrong labels"
-    note = f"\n({title_note})" if title_note else ""
-    axes.set_title(wrapped(title, 4.8, 9) + note)
+    for number, (name, errors) in enumerate(curves.items()):
+        inspected = np.arange(len(errors) + 1) / len(errors)
+        found = np.concatenate([[0.0], np.cumsum(errors) / errors.sum()])
+        at_mark = found[int(INSPECTED * len(errors))]
+        width = 2.4 if number == 0 else 1.2
+        label = f"{name} ({at_mark:.0%})"
+        style = "-" if number < len(COLOURS) else "-."
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot(inspected, found, style, color=colour, linewidth=width, label=label)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label=f"random order ({INSPECTED:.0%})")
+    axes.axvline(INSPECTED, color=GREY, linestyle=":", linewidth=1.2)
+    share = first[: int(INSPECTED * len(first))].sum() / first.sum()
+    title = f"Inspecting {INSPECTED:.0%} of the images finds {share:.0%} of wrong labels"
+    axes.set_title(wrapped(title, 5.6, 9) + (f"\n({title_note})" if title_note else ""))
     axes.set(xlabel="training images inspected", ylabel="wrong labels found")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", title=f"order (found in the first {INSPECTED:.0%})")
     return figure
 
 
-def errors_by_loss(
-    predictions: pd.DataFrame, manifest: pd.DataFrame, labels: pd.DataFrame
-) -> np.ndarray | None:
-    """Return whether each training label is wrong, highest loss first, bool [n].
+def errors_in_order(suspects: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Whether each training label is wrong, bool [n], by suspicion and by loss, worst first.
 
-    `predictions` has sample_id, split and probabilities, a list [C] per row;
-    `manifest` has sample_id, label and true_label; `labels` has sample_id,
-    label_index and keep. Images left out of the label set, or whose true label
-    is unknown, are not ranked. None when no true label is known.
+    `suspects` has train_id, label, rank and loss; `manifest` has sample_id and true_label. Images
+    whose true label is unknown are not ranked; empty when none is known.
     """
-    if not manifest["true_label"].notna().any():
-        return None
-    names = manifest[["sample_id", "label", "true_label"]]
-    joined = labels[["sample_id", "label_index", "keep"]].merge(names, on="sample_id")
-    # An index is named after the label that most of its images were given.
-    name_of = joined.groupby("label_index")["label"].agg(lambda s: s.mode().iloc[0])
-    joined["current"] = joined["label_index"].map(name_of)
-    train = predictions.loc[predictions["split"] == "train", ["sample_id", "probabilities"]]
-    ranked = joined[joined["keep"] & joined["true_label"].notna()].merge(train, on="sample_id")
-    pairs = zip(ranked["probabilities"], ranked["label_index"], strict=True)
-    chosen = np.array([row[index] for row, index in pairs], dtype=float)
-    loss = -np.log(np.maximum(chosen, SMALLEST_PROBABILITY))
-    wrong = (ranked["current"] != ranked["true_label"]).to_numpy(dtype=bool)
-    return np.asarray(wrong[np.argsort(-loss, kind="stable")])
+    truth = manifest.set_index("sample_id")["true_label"].dropna()
+    ranked = suspects[suspects["train_id"].isin(truth.index)]
+    if ranked.empty:
+        return {}
+    wrong = (ranked["label"] != truth.loc[ranked["train_id"]].to_numpy()).to_numpy(dtype=bool)
+    orders = {
+        "most suspicious first": ranked["rank"].to_numpy(),
+        "highest loss first": -ranked["loss"].to_numpy(),
+    }
+    return {name: wrong[np.argsort(key, kind="stable")] for name, key in orders.items()}

@@ -30,19 +30,28 @@ class RunFiles:
     lists: pd.DataFrame  # columns of topk.parquet, training images in the role of test images
     train_slots: Iterable[Slot]
     val_slots: Iterable[Slot]
+    out_of_fold: pd.DataFrame | None = None
 
 
 VOTES = 2  # training's, and that of the best weights
 
 
-def posterior(recent: np.ndarray, views: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+def posterior(
+    recent: np.ndarray,
+    views: np.ndarray,
+    neighbours: np.ndarray,
+    unseen: np.ndarray | None = None,
+) -> np.ndarray:
     """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
 
     The two votes are training's recent epochs and the best weights; the latter share theirs
-    between what they say of the image itself and of its neighbours. All arguments are
+    between what they say of the image itself and of its neighbours. With `unseen`, of networks
+    that never saw the image, three votes share the weight of two. All arguments are
     log-probabilities [n, C].
     """
     total: np.ndarray = recent + 0.5 * (views + neighbours)
+    if unseen is not None:
+        total = (total + unseen) * VOTES / (VOTES + 1)
     return softmax(total.astype(np.float64), axis=1)
 
 
@@ -56,19 +65,22 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
         ValueError: the files are about different samples.
     """
     ids, labels = run.train.ids, run.train.labels
-    for name, other in (
-        ("dynamics", run.dynamics["sample_id"]),
-        ("self-influence", run.self_influence["train_id"].to_numpy()),
-    ):
-        if not np.array_equal(ids, other):
-            raise ValueError(f"the {name} of this run are about other samples: rerun the training.")
+    _check_samples(run)
     views = run.views.only(ids)
     rows, _ = nearest(views.features, k)
     around = mean_over(rows, views.probabilities)
-    best = posterior(
-        run.dynamics["log_probabilities"], signals.log(views.probabilities), signals.log(around)
-    )
     columns = _from_outputs(run.dynamics, views, labels)
+    unseen = None
+    if run.out_of_fold is not None:
+        probabilities = np.stack(run.out_of_fold["probabilities"].to_list())
+        unseen = signals.log(probabilities)
+        columns["loss_out_of_fold"] = signals.loss(probabilities, labels)
+    best = posterior(
+        run.dynamics["log_probabilities"],
+        signals.log(views.probabilities),
+        signals.log(around),
+        unseen,
+    )
     columns["neighbour_labels"] = signals.neighbour_labels(rows, labels)
     columns["neighbour_probability"] = signals.loss(around, labels)
     columns |= _from_influence(run, signals.strongest_other(best, labels)[0])
@@ -80,6 +92,18 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     for kind in ("opponent", "proponent"):
         frame[f"{kind}s"] = pd.Series(listed(run.lists, kind, ids))
     return frame
+
+
+def _check_samples(run: RunFiles) -> None:
+    given = {
+        "dynamics": run.dynamics["sample_id"],
+        "self-influence": run.self_influence["train_id"].to_numpy(),
+    }
+    if run.out_of_fold is not None:
+        given["out-of-fold probabilities"] = run.out_of_fold["train_id"].to_numpy()
+    for name, ids in given.items():
+        if not np.array_equal(run.train.ids, ids):
+            raise ValueError(f"the {name} of this run are about other samples: rerun the training.")
 
 
 def _from_outputs(

@@ -1,0 +1,140 @@
+"""The rankings that the label-error benchmark compares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cleanlab.rank import get_label_quality_scores
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+
+from benchmarks.label_error_scores import Ranking
+from tracin.label_errors.folds import assign_folds, out_of_fold
+from tracin.label_errors.views import Views, read_views
+
+# Signals under the name that the literature gives them; all others keep their column's.
+NAMES = {
+    "loss": "loss of the best weights",
+    "area_under_margin": "area under the margin",
+    "self_influence": "TracIn self-influence, as published",
+}
+DRAWN = {"loss", "area_under_margin", "self_influence"}
+FRONT = ["suggested_probability", "suspicion"]
+
+
+def rankings(results: Path, folds: int) -> list[Ranking]:
+    """Every ranking of the training images in a finished run's `results`, baselines included."""
+    found = signal_rankings(results)
+    wrong = found[0].wrong
+    found += baselines(results, wrong)
+    if folds:
+        found += fold_baselines(results, folds, wrong)
+    return found
+
+
+def signal_rankings(results: Path) -> list[Ranking]:
+    """The combination, first, and each of its signals, images by rising train_id."""
+    suspects = pd.read_parquet(results / "original/label_errors/suspects.parquet")
+    manifest = pd.read_parquet(results / "dataset/manifest.parquet").set_index("sample_id")
+    suspects = suspects.sort_values("train_id", ignore_index=True)
+    rows = manifest.loc[suspects["train_id"]]
+    if rows["true_label"].isna().any():
+        raise SystemExit("the manifest lacks a true_label for some training images.")
+    wrong = (rows["label"] != rows["true_label"]).to_numpy()
+    # The rank holds what suspicion, rounded near one, no longer tells apart.
+    combined = -suspects["rank"].to_numpy(dtype=float)
+    found = [Ranking("suspicion", combined, wrong, seconds(results), drawn=True)]
+    for column in suspects.select_dtypes("float").columns.difference(FRONT):
+        name = NAMES.get(column, column)
+        values = suspects[column].to_numpy(dtype=float)
+        found.append(Ranking(name, values, wrong, 0.0, drawn=column in DRAWN))
+    return found
+
+
+def seconds(results: Path) -> float:
+    """What the combination took beyond training and prediction, from Snakemake's own records."""
+    files = [
+        *results.glob("benchmarks/original/seed0/views.tsv"),
+        *results.glob("benchmarks/original/seed0/signals.tsv"),
+        *results.glob("benchmarks/original/seed0/gradients/*/*.tsv"),
+        *results.glob("benchmarks/original/seed0/tiles/train*.tsv"),
+    ]
+    return float(sum(pd.read_csv(file, sep="\t")["s"].sum() for file in files))
+
+
+def timed(
+    name: str, ranked: Callable[[], np.ndarray], wrong: np.ndarray, before: float = 0.0
+) -> Ranking:
+    """A ranking with the seconds that computing it took, after `before`."""
+    start = time.perf_counter()
+    values = ranked()
+    return Ranking(name, values, wrong, before + time.perf_counter() - start, drawn=True)
+
+
+def cleanlab_scores(labels: np.ndarray, probabilities: np.ndarray, method: str) -> np.ndarray:
+    """cleanlab's label quality, negated: [n]."""
+    unit = probabilities.astype(np.float64)
+    unit /= unit.sum(axis=1, keepdims=True)
+    return -np.asarray(get_label_quality_scores(labels, unit, method=method))
+
+
+def labels_of(results: Path, ids: np.ndarray) -> np.ndarray:
+    """Given class indices of some samples."""
+    table = pd.read_parquet(results / "labels/original.parquet").set_index("sample_id")
+    return table.loc[ids, "label_index"].to_numpy(dtype=np.int64)
+
+
+def baselines(results: Path, wrong: np.ndarray) -> list[Ranking]:
+    """cleanlab on the same probabilities, and with cross-validated probes on the same features."""
+    signals = pd.read_parquet(results / "original/seed0/label_errors/signals.parquet")
+    ids = signals["train_id"].to_numpy()
+    seen = read_views(results / "original/seed0/label_errors/views.safetensors").only(ids)
+    labels = labels_of(results, ids)
+
+    def probes() -> np.ndarray:
+        model = LogisticRegression(max_iter=1000)
+        probabilities = cross_val_predict(
+            model, seen.features, labels, cv=5, method="predict_proba"
+        )
+        return cleanlab_scores(labels, probabilities, "self_confidence")
+
+    return [
+        timed(
+            f"cleanlab {method.replace('_', ' ')}, same probabilities",
+            partial(cleanlab_scores, labels, seen.plain, method),
+            wrong,
+        )
+        for method in ("self_confidence", "normalized_margin")
+    ] + [timed("cleanlab, 5-fold probes on the features", probes, wrong)]
+
+
+def fold_baselines(results: Path, folds: int, wrong: np.ndarray) -> list[Ranking]:
+    """cleanlab on the probabilities of networks that never saw the image."""
+    manifest = pd.read_parquet(results / "dataset/manifest.parquet")
+    labels = pd.read_parquet(results / "labels/original.parquet")
+    views: Sequence[Views] = [
+        read_views(results / f"original-fold{fold}/seed0/label_errors/views.safetensors")
+        for fold in range(folds)
+    ]
+    # The usual advice takes one view of each image.
+    plain = [Views(v.sample_id, v.plain, v.plain, v.features) for v in views]
+    table = out_of_fold(assign_folds(manifest, labels, folds), plain)
+    given = labels_of(results, table["train_id"].to_numpy())
+    probabilities = np.stack(table["probabilities"].to_list())
+    spent = sum(
+        float(pd.read_csv(file, sep="\t")["s"].sum())
+        for file in results.glob("benchmarks/original-fold*/seed0/*.tsv")
+    )
+    return [
+        timed(
+            f"cleanlab, {folds} folds",
+            partial(cleanlab_scores, given, probabilities, "self_confidence"),
+            wrong,
+            spent,
+        )
+    ]

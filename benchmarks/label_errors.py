@@ -1,0 +1,96 @@
+"""How well rankings find wrong labels, on any manifest that knows the truth (true_label).
+
+python -m benchmarks.label_errors --dataset labels.csv
+
+runs the workflow on the manifest (and goes on where it was stopped), scores every signal, the
+combination and the baselines by the truth, which reaches nothing else, prints the table, and writes
+results/benchmarks/label_errors.json and .png. Needs hours for the folds on two cores: --folds 0
+leaves them out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from benchmarks.label_error_rankings import rankings
+from benchmarks.label_error_scores import Ranking, score_table
+from benchmarks.workflow import ROOT, SUSPECTS, run_workflow
+from tracin.figures.recall import recall_curves
+from tracin.figures.style import save
+from tracin.files import write_json
+
+PLAIN, COMBINATION, FOLDS = "loss of the best weights", "suspicion", "cleanlab, 5 folds"
+
+
+def run(arguments: argparse.Namespace, folder: Path) -> None:
+    """Run the workflow on the manifest below `folder`, up to the list of suspects."""
+    dataset = {
+        "source": "manifest",
+        "path": str(Path(arguments.dataset).resolve()),
+        "label_column": arguments.label_column,
+    }
+    example = yaml.safe_load(Path(arguments.configfile).read_text(encoding="utf-8"))
+    example["dataset"] = example.get("dataset", {}) | dataset
+    run_workflow(folder, example, [SUSPECTS], arguments.cores)
+    if arguments.folds:
+        # Apart, as the combination that is measured may not see them.
+        views = "results/original-fold{}/seed0/label_errors/views.safetensors"
+        example["label_errors"] = {"folds": arguments.folds}
+        targets = [views.format(fold) for fold in range(arguments.folds)]
+        run_workflow(folder, example, targets, arguments.cores)
+
+
+def headline(table: pd.DataFrame) -> dict[str, float]:
+    """Average precision of the combination over that of the baselines."""
+    precision = table.set_index("ranking")["average_precision"]
+    ratios = {"ratio": precision[COMBINATION] / precision[PLAIN]}
+    if FOLDS in precision:
+        ratios["ratio_to_cleanlab_5_folds"] = precision[COMBINATION] / precision[FOLDS]
+    return {name: float(value) for name, value in ratios.items()}
+
+
+def report(found: list[Ranking], folder: Path, arguments: argparse.Namespace) -> None:
+    """Print the table; write JSON and figure."""
+    table = score_table(found)
+    print(table.drop(columns=["low", "high"]).round(3).to_string(index=False))
+    estimate = json.loads((folder / "results/original/label_errors/estimate.json").read_text())
+    estimate.pop("pairs")
+    wrong = int(found[0].wrong.sum())
+    result = headline(table) | {
+        "label_column": arguments.label_column,
+        "images": len(found[0].wrong),
+        "wrong": wrong,
+        "estimate": estimate,
+        "rows": table.to_dict("records"),
+    }
+    print({key: result[key] for key in result if key != "rows"})
+    target = Path("results/benchmarks")
+    write_json(result, target / "label_errors.json")
+    curves = {r.name: r.ordered_errors() for r in found if r.drawn}
+    save(
+        recall_curves(curves, f"{wrong} wrong labels of {len(found[0].wrong)}"),
+        target / "label_errors.png",
+    )
+
+
+def main() -> None:
+    """Parse the command line, run and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", required=True, help="CSV or Parquet with a true_label column")
+    parser.add_argument("--label-column", default="label")
+    parser.add_argument("--configfile", default=str(ROOT / "examples" / "small-images.yaml"))
+    parser.add_argument("--folds", type=int, default=5, help="of the cleanlab baseline; 0: none")
+    parser.add_argument("--cores", default="all")
+    arguments = parser.parse_args()
+    folder = Path("results/benchmarks/label_errors").resolve() / arguments.label_column
+    run(arguments, folder)
+    report(rankings(folder / "results", arguments.folds), folder, arguments)
+
+
+if __name__ == "__main__":
+    main()

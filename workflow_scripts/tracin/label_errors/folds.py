@@ -1,0 +1,60 @@
+"""Folds of the training images, for probabilities of networks that never saw the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from tracin.label_errors.views import Views
+
+
+def assign_folds(manifest: pd.DataFrame, labels: pd.DataFrame, folds: int) -> np.ndarray:
+    """Fold of each image, int [n]; -1 for images that are not trained on.
+
+    Stratified by label; equal bytes share a fold. `manifest` has split and sha256, `labels`
+    label_index and keep, row by row.
+
+    Raises:
+        ValueError: a class has fewer training images than there are folds.
+    """
+    trained = ((manifest["split"] == "train") & labels["keep"]).to_numpy()
+    classes = labels["label_index"].to_numpy()[trained]
+    fewest = int(np.bincount(classes)[np.unique(classes)].min())
+    if fewest < folds:
+        raise ValueError(
+            f"label_errors.folds is {folds}, but a class has only {fewest} training images: "
+            "lower it, or set it to 0."
+        )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    groups = manifest["sha256"].to_numpy()[trained]
+    fold = np.full(len(manifest), -1, dtype=np.int16)
+    rows = np.flatnonzero(trained)
+    for number, (_, held_out) in enumerate(splitter.split(classes, classes, groups)):
+        fold[rows[held_out]] = number
+    return fold
+
+
+def hold_out(labels: pd.DataFrame, fold: np.ndarray, number: int) -> pd.DataFrame:
+    """The label set without the images of one fold."""
+    return labels.assign(keep=labels["keep"] & (fold != number))
+
+
+def out_of_fold(fold: np.ndarray, views: Sequence[Views]) -> pd.DataFrame:
+    """Probabilities of each training image by the network that never saw it.
+
+    `views` has one entry per fold, of all images. Columns train_id, fold, probabilities.
+    """
+    probabilities = np.zeros_like(views[0].probabilities)
+    for number, seen in enumerate(views):
+        probabilities[fold == number] = seen.probabilities[fold == number]
+    rows = np.flatnonzero(fold >= 0)
+    return pd.DataFrame(
+        {
+            "train_id": views[0].sample_id[rows],
+            "fold": fold[rows],
+            "probabilities": list(probabilities[rows]),
+        }
+    )
