@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.measure import interleaved, quiet, report
+from benchmarks.measure import Work, interleaved, quiet, report
 from benchmarks.networks import random_images, untrained
 from tracin.arithmetic import Precision, autocast
 from tracin.checkpoints import load_checkpoint
@@ -20,6 +22,8 @@ from tracin.gradients import Beyond, extract_factors
 from tracin.images import normalise, read_batch
 from tracin.runtime import pick_device
 from tracin.samples import Samples
+
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
 def main() -> None:
@@ -36,8 +40,8 @@ def main() -> None:
     samples = Samples(ids, ids % 10)
     with tempfile.TemporaryDirectory() as folder:
         path = untrained(Path(folder), options.architecture, 1, options.size)[0]
-        works = {}
-        for precision in ("float32", "bfloat16"):
+        works: dict[str, Work] = {}
+        for precision in PRECISIONS:
             for name, work in passes(path, pixels, samples, options, device, precision).items():
                 works[f"{precision} {name}"] = work
         with quiet():
@@ -45,11 +49,11 @@ def main() -> None:
     base = {"head": "forward", "all": "forward and backward"}
     rows = []
     for name, seconds in best.items():
-        precision, way = name.split(" ", 1)
-        against = best[f"{precision} {base[way]}"] / seconds if way in base else None
+        kind, way = name.split(" ", 1)
+        against = best[f"{kind} {base[way]}"] / seconds if way in base else None
         rows.append(
             {
-                "precision": precision,
+                "precision": kind,
                 "pass": way,
                 "images per second": round(options.images / seconds, 1),
                 "of the bare pass": None if against is None else round(against, 3),
@@ -71,12 +75,12 @@ def passes(
     options: argparse.Namespace,
     device: torch.device,
     precision: Precision,
-) -> dict[str, object]:
+) -> dict[str, Work]:
     """The bare passes and the two extractions, each over all images."""
     model, facts = load_checkpoint(path)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def batches():
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(samples), options.batch):
             rows = slice(start, start + options.batch)
             batch = normalise(read_batch(pixels, samples.ids[rows], options.size).to(device))

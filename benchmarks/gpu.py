@@ -10,7 +10,9 @@ import argparse
 import itertools
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ from tracin.shards import Factors, Slot
 from tracin.tiles import tile_table
 
 SIZE, SLOTS, K = 224, 5, 100
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
 
 
 def main() -> None:
@@ -57,7 +60,7 @@ def main() -> None:
 
 def passes(
     checkpoint: Path, pixels: np.ndarray, options: argparse.Namespace, device: torch.device
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Training steps and extraction, from the memory map and on resident images."""
     labels = np.arange(len(pixels)) % 10
     model, facts = load_checkpoint(checkpoint)
@@ -95,20 +98,15 @@ def passes(
         "training, resident": lambda: train(itertools.repeat((resident, answers), steps)),
         "training, memory map": lambda: train(loaded()),
     }
-    for precision in ("float32", "tf32", "bfloat16"):
-        works[f"forward, {precision}"] = lambda p=precision: forward(model, resident, steps, p)
-        works[f"extraction, {precision}"] = lambda p=precision: extract_factors(
-            checkpoint,
-            pixels,
-            Samples(np.arange(len(pixels)), labels),
-            options.batch,
-            device,
-            None,
-            p,
+    samples = Samples(np.arange(len(pixels)), labels)
+    for p in PRECISIONS:
+        works[f"forward, {p}"] = partial(forward, model, resident, steps, p)
+        works[f"extraction, {p}"] = partial(
+            extract_factors, checkpoint, pixels, samples, options.batch, device, None, p
         )
     best, _ = interleaved(works, options.rounds)
     rows = [("training, memory map", "training, resident")]
-    rows += [(f"extraction, {p}", f"forward, {p}") for p in ("float32", "tf32", "bfloat16")]
+    rows += [(f"extraction, {p}", f"forward, {p}") for p in PRECISIONS]
     return [
         {
             "work": name,
@@ -129,7 +127,7 @@ def forward(model: nn.Module, images: Tensor, steps: int, precision: Precision) 
             model(normalise(images))
 
 
-def tiles(options: argparse.Namespace, device: torch.device) -> list[dict[str, object]]:
+def tiles(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     """Tiles with top-k and their loading to the GPU, against bare products of resident matrices."""
     n, rows = options.block, []
     sides: list[list[Slot]] = [
@@ -140,8 +138,8 @@ def tiles(options: argparse.Namespace, device: torch.device) -> list[dict[str, o
         for first in (0, n)
     ]
     a, b = (sides[i][0][0].activations.to(device) for i in range(2))
-    for precision in ("float32", "tf32"):
-        with matrix_units(precision):  # type: ignore[arg-type]
+    for precision in PRECISIONS[:2]:
+        with matrix_units(precision):
             works: dict[str, Work] = {
                 "product": lambda: products(a, b),
                 "tile": lambda: tile_table(sides[0], sides[1], K, device),

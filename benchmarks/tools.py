@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -148,14 +149,14 @@ def kronfluence(task: Task) -> None:
     from kronfluence.arguments import FactorArguments, ScoreArguments
     from kronfluence.task import Task as KronfluenceTask
 
-    class Classification(KronfluenceTask):
-        def compute_train_loss(self, batch, model, sample=False):
+    class Classification(KronfluenceTask):  # type: ignore[misc]
+        def compute_train_loss(self, batch: Any, model: nn.Module, sample: bool = False) -> Tensor:
             return nn.functional.cross_entropy(model(batch[0]), batch[1], reduction="sum")
 
-        def compute_measurement(self, batch, model):
+        def compute_measurement(self, batch: Any, model: nn.Module) -> Tensor:
             return self.compute_train_loss(batch, model)
 
-        def get_influence_tracked_modules(self):
+        def get_influence_tracked_modules(self) -> list[str]:
             return ["fc"]
 
     with tempfile.TemporaryDirectory() as folder:
