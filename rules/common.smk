@@ -142,6 +142,11 @@ def list_length(reader):
     return config["influence"]["top_k"] if reader == "test" else config["label_errors"]["opponents"]
 
 
+def normalisation(reader):
+    """How the lists of a split are normalised: those of training images rank by influence."""
+    return config["influence"]["normalise"] if reader == "test" else "none"
+
+
 def overlapping_shards(block, reader=None):
     """An input function: the shards of all slots that hold rows of a tile's block."""
 
@@ -164,6 +169,14 @@ def overlapping_shards(block, reader=None):
         )
 
     return paths
+
+
+def beyond_the_head():
+    """Layers before the last whose gradients are sketched, and how: nothing for the head alone."""
+    layers = config["influence"]["layers"]
+    if layers == "head":
+        return {}
+    return {"layers": layers, "dimension": config["influence"]["projection_dim"]}
 
 
 def hidden_layers():

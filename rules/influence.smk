@@ -1,5 +1,5 @@
 rule gradients:
-    """Gradient factors of the final layer for one block of samples at one checkpoint."""
+    """Gradients of one block of samples at one checkpoint."""
     input:
         checkpoint="results/{labels}/seed{seed}/checkpoints/{slot}.safetensors",
         manifest="results/dataset/manifest.parquet",
@@ -14,12 +14,18 @@ rule gradients:
         "results/benchmarks/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: 4
     resources:
         gpu=gpu,
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
     params:
         blocks=lambda wildcards: config["influence"]["shards"][wildcards.split],
+        beyond=beyond_the_head(),
+        formats={
+            "precision": config["influence"]["precision"],
+            "shards": config["influence"]["shard_dtype"],
+        },
     script:
         "../workflow_scripts/gradients.py"
 
@@ -42,7 +48,7 @@ rule self_influence:
 
 
 rule tile:
-    """Exact top-k of a block of test (or training) images against a block of training images."""
+    """Top-k of a block of test (or training) images against a block of training images."""
     input:
         read=overlapping_shards("i"),
         train=overlapping_shards("j", "train"),
@@ -55,10 +61,13 @@ rule tile:
         "results/benchmarks/{labels}/seed{seed}/tiles/{reader}{i}-train{j}.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: 4
     resources:
         gpu=gpu,
         device=config["compute"]["device"],
     params:
+        normalise=lambda wildcards: normalisation(wildcards.reader),
+        precision=config["influence"]["precision"],
         slots=config["influence"]["checkpoints"],
         tiles=config["influence"]["tiles"],
         top_k=lambda wildcards: {"k": list_length(wildcards.reader)},
@@ -94,6 +103,8 @@ rule topk:
             i=range(config["influence"]["tiles"]["test"]),
         ),
         manifest="results/dataset/manifest.parquet",
+        classes="results/dataset/classes.json",
+        predictions="results/{labels}/seed{seed}/predictions.parquet",
         code=library("topk.py"),
     output:
         topk="results/{labels}/seed{seed}/influence/topk.parquet",

@@ -1,15 +1,27 @@
 """Gradient factors of one block of samples at one checkpoint."""
 
-from tracin.gradients import extract_factors, save_shard
+import torch
+
+from tracin.gradients import Beyond, extract_factors
 from tracin.images import open_pixels
 from tracin.runtime import pick_device, start_log
 from tracin.samples import block_rows, read_samples
+from tracin.shards import save_shard
 
 start_log(snakemake.log[0])
 device = pick_device(snakemake.resources.device, snakemake.threads)
-given, wildcards = snakemake.input, snakemake.wildcards
+given, wildcards, params = snakemake.input, snakemake.wildcards, snakemake.params
 samples = read_samples(given.manifest, given.labels, wildcards.split)
-rows = block_rows(len(samples), int(wildcards.block), snakemake.params.blocks)
+rows = block_rows(len(samples), int(wildcards.block), params.blocks)
 pixels, batch_size = open_pixels(given.pixels), snakemake.resources.batch_size
-factors, rate = extract_factors(given.checkpoint, pixels, samples.slice(rows), batch_size, device)
-save_shard(factors, rows, len(samples), rate, snakemake.output.shard)
+factors, rate = extract_factors(
+    given.checkpoint,
+    pixels,
+    samples.slice(rows),
+    batch_size,
+    device,
+    Beyond(**params.beyond) if params.beyond else None,
+    params.formats["precision"],
+)
+dtype = getattr(torch, params.formats["shards"])
+save_shard(factors, rows, len(samples), rate, snakemake.output.shard, dtype)

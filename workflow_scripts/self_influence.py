@@ -1,9 +1,9 @@
 """Influence of each training image on itself."""
 
 from tracin.files import write_parquet
-from tracin.gradients import by_slot
 from tracin.influence import self_influence
 from tracin.runtime import start_log
+from tracin.shards import by_slot
 
 start_log(snakemake.log[0])
 shards, size = list(snakemake.input.shards), snakemake.params.shards

@@ -1,9 +1,10 @@
 """Top-k of one block of test images against one block of training images."""
 
+from tracin.arithmetic import matrix_units
 from tracin.files import write_parquet
-from tracin.gradients import by_slot
-from tracin.influence import tile_scores, topk_table
 from tracin.runtime import pick_device, start_log
+from tracin.shards import by_slot
+from tracin.tiles import tile_table
 
 start_log(snakemake.log[0])
 device = pick_device(snakemake.resources.device, snakemake.threads)
@@ -18,10 +19,9 @@ def slots(shards: list[str], block: int, blocks: int):
 
 
 wildcards = snakemake.wildcards
-reader = wildcards.reader
-read = slots(list(snakemake.input.read), int(wildcards.i), params.tiles[reader])
+read = slots(list(snakemake.input.read), int(wildcards.i), params.tiles[wildcards.reader])
 train = slots(list(snakemake.input.train), int(wildcards.j), params.tiles["train"])
-# A training image's own entry, one at most, is dropped: its place is kept for the next.
-k = params.top_k["k"] + (reader == "train")
-table = topk_table(*tile_scores(read, train, device), k)
-write_parquet(table[table["test_id"] != table["train_id"]], snakemake.output.tile)
+cosine = params.normalise == "cosine"
+with matrix_units(params.precision):
+    table = tile_table(read, train, params.top_k["k"], device, cosine)
+write_parquet(table, snakemake.output.tile)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from tracin.arithmetic import Precision, ahead, autocast, matrix_units, send
 from tracin.images import normalise, read_batch
 from tracin.loss import Loss
 from tracin.model import final_linear
@@ -23,20 +24,33 @@ def forward(
     input_size: int,
     batch_size: int,
     device: torch.device,
+    precision: Precision = "float32",
+    differentiable: bool = False,
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield per batch its rows, logits [b, classes] and the final layer's input [b, d].
 
-    The model is put in eval mode; both tensors are float32 and on `device`.
+    The model is put in eval mode; both tensors are float32 and on `device`. A backward pass may
+    start from the logits only if `differentiable`.
     """
     model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     seen: list[Tensor] = []
-    hook = final_linear(model).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    final = final_linear(model)
+    hook = final.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    starts = range(0, len(ids), batch_size)
+    batches = ahead(starts, lambda at: read_batch(pixels, ids[at : at + batch_size], input_size))
     try:
-        for start in tqdm(range(0, len(ids), batch_size), desc="forward", unit="batch"):
-            rows = slice(start, min(start + batch_size, len(ids)))
-            with torch.inference_mode():
-                logits = model(normalise(read_batch(pixels, ids[rows], input_size).to(device)))
-            yield rows, logits.float(), seen.pop().float()
+        for start, batch in tqdm(
+            zip(starts, batches, strict=True), total=len(starts), desc="forward", unit="batch"
+        ):
+            with torch.inference_mode(not differentiable), matrix_units(precision):
+                with autocast(precision, device):
+                    logits = model(normalise(send(batch, device)))
+                inputs = seen.pop().float()
+                if precision == "bfloat16":
+                    # The error is p - y: eight bits of a logit would leave little of a small one.
+                    logits = final(inputs)
+                    seen.clear()
+            yield slice(start, min(start + batch_size, len(ids))), logits, inputs
     finally:
         hook.remove()
 

@@ -1,4 +1,4 @@
-"""TracIn from gradient factors: tiles, exact top-k, merging, self-influence.
+"""TracIn from gradients: dense tiles, exact top-k, merging, self-influence.
 
 Influence of training sample z on test sample z': sum over checkpoints t of
 eta_t grad l(w_t, z) . grad l(w_t, z')  (TracInCP; Pruthi et al. 2020, equation 4). For a linear
@@ -14,16 +14,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tracin.gradients import Factors
+from tracin.arithmetic import send
+from tracin.shards import Factors
+from tracin.shards import Slot as Slot
 
 KINDS = ("proponent", "opponent")
-Slot = tuple[Factors, float]
+ROWS = 512  # test samples at once, so that the products of a tile stay in a CPU's cache
+Ranked = tuple[Tensor, Tensor]
 
 
 def tile_scores(
-    test: Iterable[Slot], train: Iterable[Slot], device: torch.device
+    test: Iterable[Slot], train: Iterable[Slot], device: torch.device, cosine: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Influence of every training on every test sample of a tile, summed over the slots.
+
+    Args:
+        cosine: divide by the roots of both samples' self-influence; 0 where one of them is 0.
 
     Returns:
         scores [n_test, n_train], test ids [n_test], training ids [n_train].
@@ -31,21 +37,68 @@ def tile_scores(
     Raises:
         ValueError: the slots list different samples, or their learning rates differ.
     """
-    scores: Tensor | None = None
-    ids: tuple[Tensor, Tensor] | None = None
+    scores = torch.empty(0)
+    norms: list[Tensor] = []
+    ids: list[Tensor] = []
     for (a, rate), (b, other) in zip(test, train, strict=True):
-        if rate != other:
-            raise ValueError(f"test and training shards differ in learning rate: {rate}, {other}.")
-        if ids is None:
-            ids = a.sample_id, b.sample_id
-        elif not (torch.equal(ids[0], a.sample_id) and torch.equal(ids[1], b.sample_id)):
-            raise ValueError("the slots of a tile list different samples: rerun the gradients.")
-        product = a.activations.to(device) @ b.activations.to(device).T
-        product *= (rate * a.errors.to(device)) @ b.errors.to(device).T
-        scores = product if scores is None else scores.add_(product)
-    if scores is None or ids is None:
+        ids = same_samples(ids, a, b, rate, other)
+        squared = [squared_norm(side, rate).to(device) for side in (a, b)]
+        if not norms:
+            scores = torch.zeros(len(ids[0]), len(ids[1]), device=device)
+            norms = squared
+        else:
+            norms = [total + part for total, part in zip(norms, squared, strict=True)]
+        _add_products(scores, a, b, rate)
+    if not ids:
         raise ValueError("a tile needs at least one checkpoint.")
+    if cosine:
+        scores *= inverse_root(norms[0])[:, None]
+        scores *= inverse_root(norms[1])
     return scores, ids[0], ids[1]
+
+
+def same_samples(
+    ids: list[Tensor], test: Factors, train: Factors, rate: float, other: float
+) -> list[Tensor]:
+    """Sample ids of both sides of a slot.
+
+    Raises:
+        ValueError: they are not those of the slots before, or the learning rates differ.
+    """
+    if rate != other:
+        raise ValueError(f"test and training shards differ in learning rate: {rate}, {other}.")
+    found = [test.sample_id, train.sample_id]
+    if ids and not all(torch.equal(a, b) for a, b in zip(ids, found, strict=True)):
+        raise ValueError("the slots of a tile list different samples: rerun the gradients.")
+    return found
+
+
+def _add_products(scores: Tensor, test: Factors, train: Factors, rate: float) -> None:
+    """Add one slot's part to scores [n_test, n_train]."""
+    device = scores.device
+    a, b = (send(side.activations, device) for side in (test, train))
+    e, f = (send(side.errors, device) for side in (test, train))
+    step = len(scores) if device.type == "cuda" else ROWS
+    for start in range(0, len(scores), max(step, 1)):
+        rows = slice(start, start + step)
+        product = a[rows] @ b.T
+        scores[rows].addcmul_(product, (rate * e[rows]) @ f.T)
+    for part, sketches in test.sketches.items():
+        left, right = (send(side.sketches[part].values, device) for side in (test, train))
+        scores.addmm_(left, right.T, alpha=sketches.learning_rate)
+
+
+def squared_norm(factors: Factors, rate: float) -> Tensor:
+    """One slot's part of the self-influences [n]: eta |gradient|^2, sketched layers included."""
+    total = rate * factors.errors.square().sum(dim=1) * factors.activations.square().sum(dim=1)
+    for sketches in factors.sketches.values():
+        total += sketches.learning_rate * sketches.values.square().sum(dim=1)
+    return total
+
+
+def inverse_root(squared: Tensor) -> Tensor:
+    """1 / sqrt(x), and 0 for 0."""
+    return torch.where(squared > 0, squared.rsqrt(), 0.0)
 
 
 def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -55,9 +108,10 @@ def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         scores: [n, m]; k may exceed m. Both results are [n, min(k, m)].
     """
     k = min(k, scores.shape[1])
-    values, columns = scores.topk(k, dim=1)
-    # topk breaks ties as it likes: rows with more candidates than places need the stable sort.
-    crowded = (scores >= values[:, -1:]).sum(dim=1) > k
+    values, columns = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    # topk breaks ties as it likes: rows where the next value ties need the stable sort.
+    crowded = (values[:, k:] == values[:, k - 1 : k]).any(dim=1)
+    values, columns = values[:, :k].clone(), columns[:, :k].clone()
     if crowded.any():
         full = scores[crowded].sort(dim=1, descending=True, stable=True)
         values[crowded], columns[crowded] = full.values[:, :k], full.indices[:, :k]
@@ -70,32 +124,59 @@ def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
 def topk_table(scores: Tensor, test_id: Tensor, train_id: Tensor, k: int) -> pd.DataFrame:
     """The k strongest proponents and opponents of each test sample.
 
-    Columns test_id, kind, rank (from 1), train_id, influence; ties go to the lower train_id.
+    Columns test_id, kind, rank (from 1), train_id, influence; ties go to the lower train_id. A
+    sample is never listed as its own.
 
     Raises:
         FloatingPointError: a score is NaN or infinite; the pair of samples is named.
     """
+    check_finite(scores, test_id, train_id)
+    found = ranked(scores, test_id, train_id, k)
+    return lists(test_id, [(values.cpu(), ids.cpu()) for values, ids in found])
+
+
+def check_finite(scores: Tensor, test_id: Tensor, train_id: Tensor) -> None:
+    """Raise FloatingPointError with the pair's names if a score [n_test, n_train] is not finite."""
     if not torch.isfinite(scores).all():
         row, column = torch.nonzero(~torch.isfinite(scores))[0].tolist()
         raise FloatingPointError(
             f"the influence of training sample {int(train_id[column])} on test sample "
             f"{int(test_id[row])} is not finite: their gradients overflow float32."
         )
-    ids, frames = train_id.to(scores.device), []
-    for kind, sign in zip(KINDS, (1, -1), strict=True):
-        values, columns = largest(scores if sign == 1 else -scores, k)
+
+
+def ranked(scores: Tensor, test_id: Tensor, train_id: Tensor, k: int) -> list[Ranked]:
+    """For each kind, influences and training ids [n_test, min(k, n_train)] of the strongest.
+
+    The influence of a sample on itself, if ranked at all, stands last and is infinite.
+    """
+    test_id, train_id = test_id.to(scores.device), train_id.to(scores.device)
+    own = test_id[:, None] == train_id if torch.isin(test_id, train_id).any() else None
+    found = []
+    for sign in (1, -1):
+        signed = scores if sign == 1 else -scores
+        if own is not None:
+            signed = signed.masked_fill(own, float("-inf"))
+        values, columns = largest(signed, k)
+        found.append((sign * values, train_id[columns]))
+    return found
+
+
+def lists(test_id: Tensor, found: list[Ranked]) -> pd.DataFrame:
+    """The table of `topk_table` from what `ranked` found."""
+    frames = []
+    for kind, (values, ids) in zip(KINDS, found, strict=True):
         places = values.shape[1]
-        frames.append(
-            pd.DataFrame(
-                {
-                    "test_id": np.repeat(test_id.numpy(), places),
-                    "kind": pd.Categorical([kind] * values.numel(), categories=KINDS),
-                    "rank": np.tile(np.arange(1, places + 1, dtype=np.int32), len(values)),
-                    "train_id": ids[columns].flatten().cpu().numpy(),
-                    "influence": (sign * values).flatten().cpu().numpy(),
-                }
-            )
+        frame = pd.DataFrame(
+            {
+                "test_id": np.repeat(test_id.numpy(), places),
+                "kind": pd.Categorical([kind] * values.numel(), categories=KINDS),
+                "rank": np.tile(np.arange(1, places + 1, dtype=np.int32), len(values)),
+                "train_id": ids.flatten().numpy(),
+                "influence": values.flatten().numpy(),
+            }
         )
+        frames.append(frame[np.isfinite(frame["influence"])])
     return _ordered(pd.concat(frames, ignore_index=True))
 
 
@@ -123,14 +204,14 @@ def merge_topk(tables: Iterable[pd.DataFrame], k: int) -> pd.DataFrame:
 def self_influence(slots: Iterable[Slot]) -> pd.DataFrame:
     """Influence of each training sample on itself, and the same without the activation norm.
 
-    Columns train_id, self_influence = sum_t eta_t |activation|^2 |error|^2, and
-    self_influence_error = sum_t eta_t |error|^2.
+    Columns train_id, self_influence = sum_t eta_t |activation|^2 |error|^2 (sketched layers add
+    theirs), and self_influence_error = sum_t eta_t |error|^2.
     """
     total: Tensor | None = None
     ids = torch.empty(0)
     for factors, rate in slots:
         error = rate * factors.errors.square().sum(dim=1)
-        part = torch.stack([error * factors.activations.square().sum(dim=1), error], dim=1)
+        part = torch.stack([squared_norm(factors, rate), error], dim=1)
         total = part if total is None else total + part
         ids = factors.sample_id
     if total is None:
@@ -148,6 +229,27 @@ def as_arrays(topk: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     tests = ordered["test_id"].nunique()
     scores = ordered["influence"].to_numpy(np.float32).reshape(tests, -1)
     return scores, ordered["train_id"].to_numpy(np.int64).reshape(tests, -1)
+
+
+def with_classes(topk: pd.DataFrame, predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """The table with the classes of its samples, and whether a row is of the lists by class.
+
+    Adds test_label, test_predicted, train_label (names), and of_class: a proponent of the test
+    sample's own class, or an opponent of the class that was predicted for it.
+    """
+    facts = predictions.set_index("sample_id")
+    found = {
+        "test_label": facts["label_index"].loc[topk["test_id"]].to_numpy(),
+        "test_predicted": facts["predicted_index"].loc[topk["test_id"]].to_numpy(),
+        "train_label": facts["label_index"].loc[topk["train_id"]].to_numpy(),
+    }
+    proponent = (topk["kind"] == "proponent").to_numpy()
+    wanted = np.where(proponent, found["test_label"], found["test_predicted"])
+    names = pd.Index(classes)
+    named = {
+        name: pd.Categorical.from_codes(codes.astype(int), names) for name, codes in found.items()
+    }
+    return topk.assign(**named, of_class=found["train_label"] == wanted)
 
 
 def _ordered(topk: pd.DataFrame) -> pd.DataFrame:

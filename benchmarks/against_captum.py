@@ -1,0 +1,143 @@
+"""The same lists by other tools and by this engine, one after the other.
+
+`python -m benchmarks.against_captum`: ratio = captum's TracInCPFast at its best batch size / this
+engine, both float32. The tools come with `pip install .[benchmarks]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from benchmarks import tools
+from benchmarks.measure import interleaved, quiet, report
+from benchmarks.networks import random_images, untrained
+from tracin.arithmetic import Precision
+from tracin.checkpoints import load_checkpoint
+from tracin.gradients import extract_factors
+from tracin.inference import forward
+from tracin.influence import tile_scores
+from tracin.samples import Samples
+from tracin.shards import Slot
+from tracin.tiles import tile_table
+
+CPU = torch.device("cpu")
+K = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", type=int, default=2000)
+    parser.add_argument("--test", type=int, default=500)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--checkpoints", type=int, default=3)
+    parser.add_argument("--architecture", default="resnet50")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--limit", type=float, default=300, help="seconds for each other tool")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        paths = untrained(Path(folder), options.architecture, options.checkpoints, options.size)
+        compare(paths, options)
+
+
+def compare(paths: list[Path], options: argparse.Namespace) -> None:
+    """Time everything in turns, check the scores, and report."""
+    count = options.train + options.test
+    task = tools.Task(
+        paths, random_images(count, options.size), np.arange(count) % 10, options.train
+    )
+    works: dict[str, Callable[[], object]] = {
+        "bare forward passes": partial(bare, task),
+        "this engine": partial(engine, task, "float32"),
+        "this engine, bfloat16": partial(engine, task, "bfloat16"),
+    }
+    for batch in sorted({100, 500, options.train}):
+        if batch <= options.train:
+            works[f"captum TracInCPFast, batch {batch}"] = partial(tools.captum, task, batch, K)
+    best, results = interleaved(works, options.rounds)
+    others = {name: tools.attempt(name, task, options.limit) for name in tools.OTHERS}
+    scores = {name: dense(task, name) for name in ("float32", "bfloat16")}
+    captum = min(seconds for name, seconds in best.items() if name.startswith("captum"))
+    own = best["this engine"]
+    largest = np.abs(scores["float32"]).max()
+    for name, (indices, values) in results.items():
+        if name.startswith("captum"):
+            exact = np.take_along_axis(scores["float32"], indices, axis=1)
+            np.testing.assert_allclose(values, exact, rtol=1e-5, atol=1e-5 * largest)
+            check_lists(scores["float32"], indices, 1e-5 * largest)
+    rows = [row(name, seconds, own) for name, seconds in best.items()]
+    rows += [
+        row(name, found, own) if isinstance(found, float) else {"tool": name, "note": found}
+        for name, found in others.items()
+    ]
+    report(
+        "against_captum",
+        rows,
+        ratio=captum / own,
+        ratio_bfloat16=captum / best["this engine, bfloat16"],
+        over_bare_forward=own / best["bare forward passes"],
+        spearman_bfloat16=float(
+            spearmanr(scores["float32"].ravel(), scores["bfloat16"].ravel()).statistic
+        ),
+        work=vars(options),
+    )
+
+
+def row(name: str, seconds: float, own: float) -> dict[str, object]:
+    return {
+        "tool": name,
+        "seconds": round(seconds, 2),
+        "times this engine": round(seconds / own, 2),
+    }
+
+
+def bare(task: tools.Task) -> None:
+    """The forward passes that no way of doing this can leave out."""
+    for path in task.paths:
+        model, facts = load_checkpoint(path)
+        for _ in forward(model, task.pixels, task.ids, facts.input_size, 100, CPU):
+            pass
+
+
+def factors(task: tools.Task, precision: Precision) -> tuple[list[Slot], list[Slot]]:
+    """Training and test factors of every checkpoint."""
+    parts = (slice(0, task.train), slice(task.train, None))
+    samples = [Samples(task.ids[rows], task.labels[rows]) for rows in parts]
+    train, test = (
+        [extract_factors(p, task.pixels, s, 100, CPU, None, precision) for p in task.paths]
+        for s in samples
+    )
+    return train, test
+
+
+def engine(task: tools.Task, precision: Precision) -> object:
+    """Proponents and opponents; captum is asked for the proponents only."""
+    train, test = factors(task, precision)
+    return tile_table(test, train, K, CPU)
+
+
+def dense(task: tools.Task, precision: Precision) -> np.ndarray:
+    train, test = factors(task, precision)
+    return tile_scores(test, train, CPU)[0].numpy()
+
+
+def check_lists(scores: np.ndarray, indices: np.ndarray, gap: float) -> None:
+    """Lists must be equal wherever neighbouring scores differ by more than `gap`.
+
+    Raises:
+        AssertionError: another tool lists a sample whose score is clearly lower.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")[:, : indices.shape[1]]
+    listed, own = (np.take_along_axis(scores, i, axis=1) for i in (indices, order))
+    assert (np.abs(listed - own) <= gap).all(), "the lists differ"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""Training, extraction and tiles on a GPU, each against the same work on resident data.
+
+`python -m benchmarks.gpu`: ratio = extraction from the memory map / forward passes of resident
+images. Without a GPU it says so and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from benchmarks.measure import Work, interleaved, quiet, report
+from benchmarks.networks import random_images, untrained
+from tracin.arithmetic import Precision, autocast, matrix_units
+from tracin.checkpoints import load_checkpoint
+from tracin.gradients import extract_factors
+from tracin.images import Augmentation, EpochSampler, TrainingImages, normalise
+from tracin.samples import Samples
+from tracin.shards import Factors, Slot
+from tracin.tiles import tile_table
+
+SIZE, SLOTS, K = 224, 5, 100
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=8192)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--workers", type=int, default=12)
+    parser.add_argument("--block", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("No GPU here: nothing measured.")
+        return
+    torch.backends.cudnn.benchmark = True
+    device = torch.device("cuda")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "pixels.npy"
+        np.save(file, random_images(options.images, 256))
+        pixels = np.load(file, mmap_mode="r")
+        checkpoint = untrained(Path(folder), "resnet50", 1, 64)[0]
+        with quiet():
+            rows = passes(checkpoint, pixels, options, device)
+        rows += tiles(options, device)
+    shares = {row["work"]: row["of the base"] for row in rows}
+    report("gpu", rows, ratio=shares["extraction, bfloat16"], shares=shares, work=vars(options))
+
+
+def passes(
+    checkpoint: Path, pixels: np.ndarray, options: argparse.Namespace, device: torch.device
+) -> list[dict[str, Any]]:
+    """Training steps and extraction, from the memory map and on resident images."""
+    labels = np.arange(len(pixels)) % 10
+    model, facts = load_checkpoint(checkpoint)
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-6)
+    resident = torch.randint(0, 256, (options.batch, 3, SIZE, SIZE), dtype=torch.uint8).to(device)
+    answers = torch.arange(options.batch, device=device) % 10
+    steps = len(pixels) // options.batch
+
+    def train(batches: Iterator[tuple[Tensor, Tensor]]) -> None:
+        model.train()
+        for images, wanted in batches:
+            with autocast("bfloat16", device):
+                logits = model(normalise(images.to(device, non_blocking=True)))
+            wanted = wanted.to(device, non_blocking=True)
+            optimizer.zero_grad(set_to_none=True)
+            facts.loss.per_sample(logits.float(), wanted).mean().backward()
+            optimizer.step()
+
+    def loaded() -> Iterator[tuple[Tensor, Tensor]]:
+        images = TrainingImages(
+            pixels, np.arange(len(pixels)), labels, Augmentation((0.6, 1.0), True), SIZE
+        )
+        loader = DataLoader(
+            images,
+            options.batch,
+            sampler=EpochSampler(len(pixels), 0),
+            num_workers=options.workers,
+            pin_memory=True,
+            drop_last=True,
+        )
+        return ((batch[0], batch[1]) for batch in loader)
+
+    works: dict[str, Work] = {
+        "training, resident": lambda: train(itertools.repeat((resident, answers), steps)),
+        "training, memory map": lambda: train(loaded()),
+    }
+    samples = Samples(np.arange(len(pixels)), labels)
+    for p in PRECISIONS:
+        works[f"forward, {p}"] = partial(forward, model, resident, steps, p)
+        works[f"extraction, {p}"] = partial(
+            extract_factors, checkpoint, pixels, samples, options.batch, device, None, p
+        )
+    best, _ = interleaved(works, options.rounds)
+    rows = [("training, memory map", "training, resident")]
+    rows += [(f"extraction, {p}", f"forward, {p}") for p in PRECISIONS]
+    return [
+        {
+            "work": name,
+            "rate": round(len(pixels) / best[name], 1),
+            "unit": "images/s",
+            "of the base": round(best[base] / best[name], 3),
+            "base": base,
+        }
+        for name, base in rows
+    ]
+
+
+def forward(model: nn.Module, images: Tensor, steps: int, precision: Precision) -> None:
+    """Bare forward passes of a resident batch."""
+    model.eval()
+    with torch.inference_mode(), matrix_units(precision), autocast(precision, images.device):
+        for _ in range(steps):
+            model(normalise(images))
+
+
+def tiles(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    """Tiles with top-k and their loading to the GPU, against bare products of resident matrices."""
+    n, rows = options.block, []
+    sides: list[list[Slot]] = [
+        [
+            (Factors(torch.arange(n) + first, torch.rand(n, 2049), torch.randn(n, 10)), 1e-3)
+            for _ in range(SLOTS)
+        ]
+        for first in (0, n)
+    ]
+    a, b = (sides[i][0][0].activations.to(device) for i in range(2))
+    for precision in PRECISIONS[:2]:
+        with matrix_units(precision):
+            works: dict[str, Work] = {
+                "product": lambda: products(a, b),
+                "tile": lambda: tile_table(sides[0], sides[1], K, device),
+            }
+            best, _ = interleaved(works, options.rounds)
+        rows.append(
+            {
+                "work": f"tile, {precision}",
+                "rate": round(2 * SLOTS * n * n * 2049 / best["tile"] / 1e12, 2),
+                "unit": "TFLOP/s",
+                "of the base": round(best["product"] / best["tile"], 3),
+                "base": "bare products of resident matrices",
+            }
+        )
+    return rows
+
+
+def products(a: Tensor, b: Tensor) -> None:
+    """As many wide products as a tile takes."""
+    for _ in range(SLOTS):
+        a @ b.T
+
+
+if __name__ == "__main__":
+    main()

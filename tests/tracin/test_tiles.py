@@ -1,0 +1,219 @@
+"""The pruned path against the plain one, bit for bit, on factors that invite mistakes."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from tracin import pruning, tiles
+from tracin.influence import ROWS, self_influence, tile_scores, topk_table, with_classes
+from tracin.pruning import Bound
+from tracin.shards import Factors, Sketches, Slot
+from tracin.tiles import Tile, tile_table
+
+CPU = torch.device("cpu")
+N, M, DEPTH, CLASSES, K = 900, 1100, 512, 4, 10
+RATES = (1e-3, 2e-4)
+Draw = Callable[[torch.Generator, int], tuple[Tensor, Tensor]]
+
+
+def trained(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    """Like a trained network: activations near few directions, most errors tiny."""
+    directions = torch.rand(CLASSES, DEPTH, generator=torch.Generator().manual_seed(9))
+    label = torch.randint(CLASSES, (n,), generator=generator)
+    activations = directions[label] + 0.05 * torch.rand(n, DEPTH, generator=generator)
+    logits = 5 * torch.nn.functional.one_hot(label, CLASSES) + 2 * torch.randn(
+        n, CLASSES, generator=generator
+    )
+    return activations, logits.softmax(dim=1) - torch.nn.functional.one_hot(label, CLASSES)
+
+
+def all_equal(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    return torch.ones(n, DEPTH), torch.ones(n, CLASSES) - 0.5
+
+
+def zero_errors(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    return trained(generator, n)[0], torch.zeros(n, CLASSES)
+
+
+def mostly_zero(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    activations, errors = trained(generator, n)
+    errors[5:] = 0
+    return activations, errors
+
+
+def one_giant(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    activations, errors = trained(generator, n)
+    activations[n // 2] *= 1e6
+    errors[n // 2] *= 1e3
+    return activations, errors
+
+
+def negative(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    activations, errors = trained(generator, n)
+    return torch.randn(n, DEPTH, generator=generator) - activations, errors
+
+
+def noise(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    """Nothing to prune by: falls back."""
+    return torch.randn(n, DEPTH, generator=generator), torch.randn(n, CLASSES, generator=generator)
+
+
+def duplicates(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    """Each row many times: ties everywhere."""
+    activations, errors = trained(generator, n // 20 + 1)
+    return activations.repeat(20, 1)[:n].clone(), errors.repeat(20, 1)[:n].clone()
+
+
+CASES: list[Draw] = [
+    trained, all_equal, zero_errors, mostly_zero, one_giant, negative, noise, duplicates,
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prune tiles that are really too small for it."""
+    monkeypatch.setattr(pruning, "RANK", 8)
+    monkeypatch.setattr(tiles, "COLUMNS", 256)
+
+
+def slots(draw: Draw, n: int, first_id: int) -> list[Slot]:
+    generator = torch.Generator().manual_seed(first_id)
+    ids = torch.arange(first_id, first_id + n)
+    return [(Factors(ids, *draw(generator, n)), rate) for rate in RATES]
+
+
+@pytest.mark.parametrize("cosine", [False, True], ids=["plain", "cosine"])
+@pytest.mark.parametrize("draw", CASES, ids=lambda draw: draw.__name__)
+def test_pruned_lists_equal_plain_ones_bit_for_bit(draw: Draw, cosine: bool) -> None:
+    test, train = slots(draw, N, 5000), slots(draw, M, 0)
+    pruned = tile_table(test, train, K, CPU, cosine)
+    plain = tile_table(test, train, K, CPU, cosine, prune=False)
+    pd.testing.assert_frame_equal(pruned, plain, check_exact=True)
+    dense = topk_table(*tile_scores(test, train, CPU, cosine), K)
+    pd.testing.assert_frame_equal(plain.drop(columns="train_id"), dense.drop(columns="train_id"))
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, draw: Draw) -> int:
+    """Pairs that the pruned path multiplies."""
+    pairs = 0
+    scores = Tile.scores
+
+    def count(self: Tile, rows: Tensor, columns: Tensor | None, work: tiles.Workspace) -> Tensor:
+        nonlocal pairs
+        found = scores(self, rows, columns, work)
+        pairs += found.numel()
+        return found
+
+    monkeypatch.setattr(Tile, "scores", count)
+    tile_table(slots(draw, N, 5000), slots(draw, M, 0), K, CPU)
+    return pairs
+
+
+def test_pruning_prunes_a_trained_network_and_gives_up_on_noise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probes = ROWS * tiles.COLUMNS * torch.get_num_threads()
+    assert counted(monkeypatch, trained) - probes < 0.4 * N * M
+    monkeypatch.undo()
+    assert counted(monkeypatch, noise) >= N * M
+
+
+def test_a_machine_that_rounds_otherwise_is_served_the_plain_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    test, train = slots(trained, N, 5000), slots(trained, M, 0)
+    plain = tile_table(test, train, K, CPU, prune=False)
+    scores = Tile.scores
+
+    def rounded(self: Tile, rows: Tensor, columns: Tensor | None, work: tiles.Workspace) -> Tensor:
+        found = scores(self, rows, columns, work)
+        return found if columns is None or len(rows) > pruning.GROUP else found * 1.000001
+
+    monkeypatch.setattr(Tile, "scores", rounded)
+    pruned = tile_table(test, train, K, CPU)
+    pd.testing.assert_frame_equal(pruned, plain, check_exact=True)
+
+
+def test_intervals_hold_every_score() -> None:
+    for draw in CASES:
+        sides = tiles._sides(slots(draw, 300, 5000), slots(draw, 400, 0), cosine=False)
+        bound = Bound(*sides)
+        scores = Tile(*sides, K).scores(torch.arange(300), None, tiles.Workspace())
+        low, high = bound.intervals(torch.arange(300))
+        assert ((low <= scores) & (scores <= high)).all(), draw.__name__
+
+
+def test_overflow_is_found_and_named() -> None:
+    test, train = slots(trained, N, 5000), slots(trained, M, 0)
+    for factors, _ in train:
+        factors.activations[7] = 1e38
+        factors.errors[7] = 1e10
+    with pytest.raises(FloatingPointError, match="training sample 7 on test sample"):
+        tile_table(test, train, K, CPU)
+
+
+@pytest.mark.parametrize("n", [30, M])
+def test_a_sample_is_not_its_own_proponent(n: int) -> None:
+    both = slots(duplicates, n, 0)
+    table = tile_table(both, both, K, CPU)
+    assert (table["test_id"] != table["train_id"]).all()
+    assert len(table) == 2 * K * n
+    everything = tile_table(slots(noise, 5, 0), slots(noise, 5, 0), 9, CPU)
+    assert len(everything) == 2 * 5 * 4
+
+
+def test_cosine_is_one_for_equal_gradients_and_bounded() -> None:
+    both = slots(trained, 40, 0)
+    scores = tile_scores(both, both, CPU, cosine=True)[0]
+    torch.testing.assert_close(scores.diagonal(), torch.ones(40))
+    assert float(scores.abs().max()) <= 1 + 1e-5
+    raw = tile_scores(both, both, CPU)[0].numpy()
+    own = self_influence(iter(both))["self_influence"].to_numpy()
+    np.testing.assert_allclose(scores, raw / np.sqrt(np.outer(own, own)), rtol=1e-4, atol=1e-5)
+    giant = slots(one_giant, 40, 100)
+    assert tile_table(slots(trained, 20, 0), giant, 1, CPU)["train_id"].eq(120).any()
+    listed = tile_table(slots(trained, 20, 0), giant, 1, CPU, cosine=True)["train_id"]
+    assert listed.nunique() > 2
+
+
+def test_sketched_layers_add_their_part_with_their_own_rate() -> None:
+    generator = torch.Generator().manual_seed(0)
+    test, train = slots(trained, 6, 100), slots(trained, 8, 0)
+    head = tile_scores(test, train, CPU)[0]
+    expected = head.clone()
+    for t, (a, b) in enumerate(zip(test, train, strict=True)):
+        for part, rate in (("head", 0.3), ("backbone", 0.01 * (t + 1))):
+            for factors, _ in (a, b):
+                values = torch.randn(len(factors.errors), 20, generator=generator)
+                factors.sketches[part] = Sketches(values, rate)
+            expected += rate * a[0].sketches[part].values @ b[0].sketches[part].values.T
+    torch.testing.assert_close(tile_scores(test, train, CPU)[0], expected)
+    assert not torch.allclose(expected, head)
+    diagonal = tile_scores(train, train, CPU)[0].diagonal()
+    table = self_influence(iter(train))
+    np.testing.assert_allclose(table["self_influence"], diagonal, rtol=1e-4)
+    assert tile_table(test, train, 3, CPU)["influence"].max() == pytest.approx(
+        float(expected.max()), rel=1e-5
+    )
+
+
+def test_class_columns_are_a_filter() -> None:
+    topk = pd.DataFrame(
+        {
+            "test_id": [3, 3, 3, 3],
+            "kind": pd.Categorical(["proponent", "proponent", "opponent", "opponent"]),
+            "train_id": [0, 1, 0, 1],
+        }
+    )
+    predictions = pd.DataFrame(
+        {"sample_id": [3, 0, 1], "label_index": [0, 0, 1], "predicted_index": [1, 0, 0]}
+    )
+    table = with_classes(topk, predictions, ["=a", "b"])
+    assert table["of_class"].tolist() == [True, False, False, True]
+    assert table["test_label"].tolist() == ["=a"] * 4
+    assert table["test_predicted"].tolist() == ["b"] * 4
+    assert table["train_label"].tolist() == ["=a", "b", "=a", "b"]

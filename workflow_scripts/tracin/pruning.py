@@ -1,0 +1,136 @@
+"""Which pairs of a tile can't be in any list, found at a fraction of the wide product's cost.
+
+An influence is sum_t (a_t . b_t)(e_t . f_t) with wide activations a, b and narrow errors e, f. For
+orthonormal columns V, a . b = (V'a) . (V'b) + r . s with residuals r, s, and |r . s| <= |r||s|: so
+the narrow products give an interval for every pair (the residual bound of Teflioudi, Gemulla and
+Mykytiuk, LEMP, SIGMOD 2015, section 4, with a learnt basis). A pair whose interval lies below the
+k-th best lower end of its row is out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+RANK = 32
+GROUP = 64
+SAMPLE = 128
+UNIT = 2.0**-24
+
+
+@dataclass
+class Side:
+    """The test or the training samples of a tile: one activation and error matrix per slot.
+
+    Errors hold the learning rate and, for cosines, the sample's norm, if that is wanted.
+    """
+
+    ids: Tensor  # int64 [n]
+    activations: list[Tensor]  # float32 [n, d]
+    errors: list[Tensor]  # float32 [n, classes]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Bound:
+    """Intervals for the influences of a tile."""
+
+    def __init__(self, test: Side, train: Side) -> None:
+        self.test, self.train = test, train
+        # Worst case of a float32 product of so many terms, twice: in the score and in the bound.
+        self.rounding = 4 * test.activations[0].shape[1] * UNIT
+        bases = [_basis(a, b) for a, b in zip(test.activations, train.activations, strict=True)]
+        self.test_low, self.test_rest, self.test_size = self._project(test, bases)
+        self.train_low, self.train_rest, self.train_size = self._project(train, bases)
+
+    @staticmethod
+    def worthwhile(test: Side, train: Side, k: int) -> bool:
+        """Whether intervals cost little beside the wide product."""
+        depth, classes = test.activations[0].shape[1], test.errors[0].shape[1]
+        cheap = 8 * (RANK + 2 * classes) <= depth
+        large = RANK * (1 / len(test) + 1 / len(train)) <= 0.04
+        return cheap and large and 4 * k <= len(train)
+
+    def finite(self) -> bool:
+        """Whether no product of the tile can overflow."""
+        return math.isfinite(float((self.test_size @ self.train_size.T).max()))
+
+    def _project(
+        self, side: Side, bases: list[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """Per slot: projections [n, RANK], bounds of the residuals' norms [n]; sizes [n, slots].
+
+        A sample's size is |activation||error|.
+        """
+        low = [a @ v for a, v in zip(side.activations, bases, strict=True)]
+        whole = [torch.linalg.vector_norm(a, dim=1) for a in side.activations]
+        rest = []
+        for norm, projected in zip(whole, low, strict=True):
+            left = (norm.square() - projected.square().sum(dim=1)).clamp_min(0)
+            rest.append((left + self.rounding * norm.square()).sqrt())
+        sizes = [a * e.norm(dim=1) for a, e in zip(whole, side.errors, strict=True)]
+        return low, rest, torch.stack(sizes, dim=1)
+
+    def intervals(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Lower and upper ends, [rows, n_train] each, of the influences as they are computed."""
+        centre = torch.zeros(len(rows), len(self.train))
+        radius = (self.rounding * self.test_size[rows]) @ self.train_size.T
+        for slot, errors in enumerate(self.train.errors):
+            product = self.test.errors[slot][rows] @ errors.T
+            low = self.test_low[slot][rows] @ self.train_low[slot].T
+            centre.addcmul_(product, low)
+            product.abs_().mul_(self.train_rest[slot])
+            radius.addcmul_(product, self.test_rest[slot][rows, None])
+        return centre - radius, radius.add_(centre)
+
+    def candidates(self, rows: Tensor, k: int) -> Tensor:
+        """Training columns, ascending, that may be in a list of one of these test rows."""
+        low, high = self.intervals(rows)
+        reach = (high >= _kth_largest(low, k)) | (low <= -_kth_largest(-high, k))
+        columns = reach.any(dim=0)
+        # A product of very few columns takes another kernel, which rounds otherwise.
+        columns[:GROUP] = True
+        return columns.nonzero().flatten()
+
+
+def _kth_largest(values: Tensor, k: int) -> Tensor:
+    """At most the k-th largest of each row, and nearly that: [n, m] -> [n, 1].
+
+    The k-th largest among the maxima of disjoint sets of columns, which are far fewer. Sets take
+    columns far apart, since samples are often sorted by class.
+    """
+    share = 4 if values.shape[1] >= 8 * k else 1
+    width = values.shape[1] // share
+    largest = values[:, : share * width].unflatten(1, (share, width)).amax(dim=1)
+    return largest.topk(k, dim=1).values[:, -1:]
+
+
+def _basis(test: Tensor, train: Tensor) -> Tensor:
+    """Orthonormal directions [d, RANK] that hold most of both sides' activations."""
+    rows = torch.cat([part[:: max(1, len(part) // SAMPLE)] for part in (test, train)])
+    vectors = torch.linalg.eigh(rows @ rows.T).eigenvectors
+    return torch.linalg.qr(rows.T @ vectors[:, -RANK:]).Q
+
+
+def alike(side: Side) -> list[Tensor]:
+    """Groups of nearly GROUP rows whose errors point the same way, near groups side by side.
+
+    Cut again and again across the direction in which the rows differ most.
+    """
+    directions = torch.nn.functional.normalize(torch.cat(side.errors, dim=1))
+    done, todo = [], [(torch.arange(len(side)), math.ceil(len(side) / GROUP))]
+    while todo:
+        rows, groups = todo.pop()
+        if groups == 1:
+            done.append(rows)
+            continue
+        centred = directions[rows] - directions[rows].mean(dim=0)
+        along = centred @ torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -1]
+        ordered, first = rows[along.argsort()], groups // 2
+        half = len(rows) * first // groups
+        todo += [(ordered[half:], groups - first), (ordered[:half], first)]
+    return done

@@ -1,0 +1,143 @@
+"""Gradients on disk: shards of samples, read back in the blocks that a tile needs.
+
+A float16 shard keeps each row divided by its largest entry, and that entry as a float32 `scale`:
+tiny errors of images that the network is sure of would fall below float16's range otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tracin.arithmetic import ahead
+from tracin.files import atomic_path
+from tracin.samples import block_rows
+
+SKETCH = "sketch_"
+
+
+@dataclass
+class Sketches:
+    """Sketched gradients of some layers, and the learning rate that weighs their part."""
+
+    values: Tensor  # float32 [n, width]
+    learning_rate: float
+
+
+@dataclass
+class Factors:
+    """Gradients of n samples at one checkpoint."""
+
+    sample_id: Tensor  # int64 [n]
+    activations: Tensor  # float32 [n, d + 1], the last column ones: the bias
+    errors: Tensor  # float32 [n, classes], d loss / d logits
+    sketches: dict[str, Sketches] = field(default_factory=dict)  # by part: head, backbone
+
+
+Slot = tuple[Factors, float]
+
+
+def save_shard(
+    factors: Factors,
+    rows: slice,
+    total: int,
+    learning_rate: float,
+    path: Path | str,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write one block: rows `rows` of the `total` samples of its split, in float32 or float16."""
+    named = {"activations": factors.activations, "errors": factors.errors}
+    rates = {"learning_rate": learning_rate}
+    for part, sketches in factors.sketches.items():
+        named[SKETCH + part] = sketches.values
+        rates[f"learning_rate_{part}"] = sketches.learning_rate
+    tensors = {"sample_id": factors.sample_id}
+    for name, tensor in named.items():
+        if dtype == torch.float16:
+            largest = tensor.abs().amax(dim=1)
+            scale = torch.where(largest > 0, largest, 1.0)
+            tensors[f"{name}.scale"] = scale
+            tensor = tensor / scale[:, None]
+        tensors[name] = tensor.to(dtype).contiguous()
+    metadata = {"start": str(rows.start), "total": str(total)}
+    metadata |= {name: repr(rate) for name, rate in rates.items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata=metadata)
+
+
+def _read(file: Any, name: str, rows: slice) -> Tensor:
+    """Rows of a tensor as float32 [rows, width], copied out of the memory map."""
+    tensor: Tensor = file.get_slice(name)[rows]
+    if f"{name}.scale" in file.keys():  # noqa: SIM118
+        scale: Tensor = file.get_slice(f"{name}.scale")[rows]
+        return tensor.float().mul_(scale[:, None])
+    return tensor
+
+
+def read_factors(shards: Sequence[Path | str], block: int = 0, blocks: int = 1) -> Slot:
+    """Rows of one tile block out of the shards of one checkpoint and split, and the learning rate.
+
+    Shards are cut independently of tiles; only the rows that overlap are read.
+
+    Raises:
+        ValueError: the shards do not cover every row of the block exactly once, or disagree.
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(safe_open(path, framework="pt")) for path in shards]
+        facts = [file.metadata() for file in files]
+        if len({tuple(sorted((fact | {"start": ""}).items())) for fact in facts}) != 1:
+            raise ValueError(f"{list(shards)} are of different runs: delete them and rerun.")
+        rows = block_rows(int(facts[0]["total"]), block, blocks)
+        order = sorted(range(len(files)), key=lambda i: int(facts[i]["start"]))
+        names = [n for n in files[0].keys() if not n.endswith(".scale")]  # noqa: SIM118
+        parts: dict[str, list[Tensor]] = {name: [] for name in names}
+        position = rows.start
+        for i in order:
+            start, ids = int(facts[i]["start"]), files[i].get_slice("sample_id")
+            low, high = max(rows.start, start), min(rows.stop, start + ids.get_shape()[0])
+            if low >= high:
+                continue
+            if low != position:
+                raise ValueError(f"{shards[i]} does not continue the rows before it: rerun it.")
+            for name, read in parts.items():
+                read.append(_read(files[i], name, slice(low - start, high - start)))
+            position = high
+        if position != rows.stop:
+            raise ValueError(f"{list(shards)} lack rows {position} to {rows.stop}: rerun them.")
+    joined = {name: torch.cat(read) for name, read in parts.items()}
+    sketches = {
+        name.removeprefix(SKETCH): Sketches(
+            joined.pop(name), float(facts[0][f"learning_rate_{name.removeprefix(SKETCH)}"])
+        )
+        for name in names
+        if name.startswith(SKETCH)
+    }
+    return Factors(**joined, sketches=sketches), float(facts[0]["learning_rate"])
+
+
+class Slots:
+    """The factors of each checkpoint in turn, as often as asked for.
+
+    One slot is in memory while it is worked on, and the next one on its way.
+    """
+
+    def __init__(
+        self, slots: Sequence[Sequence[Path | str]], block: int = 0, blocks: int = 1
+    ) -> None:
+        self.slots, self.block, self.blocks = slots, block, blocks
+
+    def __iter__(self) -> Iterator[Slot]:
+        return ahead(self.slots, lambda shards: read_factors(shards, self.block, self.blocks))
+
+
+def by_slot(slots: Sequence[Sequence[Path | str]], block: int = 0, blocks: int = 1) -> Slots:
+    """`read_factors` for each slot in turn."""
+    return Slots(slots, block, blocks)

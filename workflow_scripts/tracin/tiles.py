@@ -1,0 +1,201 @@
+"""Exact top-k of a tile: pruned where bounds rule most pairs out, plain elsewhere.
+
+Both ways give the same bits: a pair's score is the same product of the same two rows, and only
+which rows are multiplied together differs. That a matrix product rounds alike whatever stands
+beside a pair is a property of the machine's kernels, so a block of products is taken both ways
+first, and the rest goes the plain way if one bit differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tracin.influence import (
+    ROWS,
+    Ranked,
+    check_finite,
+    inverse_root,
+    lists,
+    ranked,
+    same_samples,
+    squared_norm,
+    tile_scores,
+    topk_table,
+)
+from tracin.pruning import GROUP, Bound, Side, alike
+from tracin.samples import block_rows
+from tracin.shards import Slot
+
+COLUMNS = 512  # training samples at once, so that a product stays in a CPU's cache
+PROBES = 4
+LIMIT = 0.4  # share of the pairs to multiply, above which bounds don't pay
+
+
+def tile_table(
+    test: Iterable[Slot],
+    train: Iterable[Slot],
+    k: int,
+    device: torch.device,
+    cosine: bool = False,
+    prune: bool = True,
+) -> pd.DataFrame:
+    """The table of `influence.topk_table` for a tile, from iterables that can be read again.
+
+    Dense on a GPU and with sketched layers. On a CPU all slots of the tile are in memory at once,
+    and `torch.get_num_threads()` threads each multiply on their own.
+
+    Raises:
+        ValueError: the slots list different samples, or their learning rates differ.
+        FloatingPointError: a score is NaN or infinite; the pair of samples is named.
+    """
+    if device.type != "cpu" or any(factors.sketches for factors, _ in (next(iter(train)),)):
+        return topk_table(*tile_scores(test, train, device, cosine), k)
+    tile = Tile(*_sides(test, train, cosine), k)
+    return lists(tile.test.ids, tile.ranked(prune))
+
+
+def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[Side, Side]:
+    """All slots of both sides; the test side's errors hold the learning rates."""
+    sides = [Side(torch.empty(0), [], []), Side(torch.empty(0), [], [])]
+    norms: list[Tensor] = [torch.zeros(1), torch.zeros(1)]
+    ids: list[Tensor] = []
+    for (a, rate), (b, other) in zip(test, train, strict=True):
+        ids = same_samples(ids, a, b, rate, other)
+        for i, (factors, weight) in enumerate(((a, rate), (b, 1.0))):
+            sides[i].activations.append(factors.activations)
+            sides[i].errors.append(weight * factors.errors)
+            norms[i] = norms[i] + squared_norm(factors, rate)
+    for side, samples, norm in zip(sides, ids, norms, strict=True):
+        side.ids = samples
+        if cosine:
+            side.errors = [errors * inverse_root(norm)[:, None] for errors in side.errors]
+    return sides[0], sides[1]
+
+
+@contextmanager
+def _single_threads() -> Iterator[int]:
+    """One thread for each operation inside the block; yields how many there were."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _parts(size: int, largest: int) -> list[slice]:
+    """Equal parts: a small last one would take another kernel, which rounds otherwise."""
+    count = -(-size // largest)
+    return [block_rows(size, part, count) for part in range(count)]
+
+
+class Tile:
+    """The top-k of one block of test against one block of training samples."""
+
+    def __init__(self, test: Side, train: Side, k: int) -> None:
+        self.test, self.train, self.k = test, train, k
+        # A sample may have to leave its own list, so one more place must be sure.
+        self.sure = k + int(torch.isin(test.ids, train.ids).any())
+
+    def ranked(self, prune: bool) -> list[Ranked]:
+        """For each kind, influences and training ids [n_test, min(k, n_train)]."""
+        bound = self._bound() if prune else None
+        groups = alike(self.test) if bound else list(torch.arange(len(self.test)).split(GROUP))
+        with _single_threads() as threads, ThreadPoolExecutor(threads) as pool:
+            spans = [groups[block_rows(len(groups), i, threads)] for i in range(threads)]
+            work = pool.map(lambda span: self._span(span, bound), spans)
+            found = [part for span in work for part in span]
+        order = torch.cat([rows for rows, _ in found]).argsort()
+        return [
+            (
+                torch.cat([both[kind][0] for _, both in found])[order],
+                torch.cat([both[kind][1] for _, both in found])[order],
+            )
+            for kind in range(2)
+        ]
+
+    def _bound(self) -> Bound | None:
+        if not Bound.worthwhile(self.test, self.train, self.sure):
+            return None
+        bound = Bound(self.test, self.train)
+        return bound if bound.finite() else None
+
+    def _span(self, groups: list[Tensor], bound: Bound | None) -> list[tuple[Tensor, list[Ranked]]]:
+        """The lists of groups of rows, pruned as long as that pays and rounds alike."""
+        work, shares = Workspace(), list[float]()
+        found: list[tuple[Tensor, list[Ranked]]] = []
+        while groups and bound:
+            rows, *groups = groups
+            columns = bound.candidates(rows, self.sure)
+            scores = self.scores(rows, columns, work)
+            if not shares and not self._rounds_alike(scores, [rows, *groups], columns, work):
+                bound, groups = None, [rows, *groups]
+                break
+            found.append((rows, self._rank(scores, rows, columns)))
+            shares.append(len(columns) / len(self.train))
+            if len(shares) >= PROBES and sum(shares) / len(shares) > LIMIT:
+                bound = None
+        everything = torch.arange(len(self.train))
+        left = torch.cat(groups) if groups else everything[:0]
+        for part in _parts(len(left), ROWS):
+            scores = self.scores(left[part], None, work)
+            found.append((left[part], self._rank(scores, left[part], everything)))
+        return found
+
+    def _rounds_alike(
+        self, scores: Tensor, groups: list[Tensor], columns: Tensor, work: Workspace
+    ) -> bool:
+        """Whether the first group's scores are, bit for bit, those of a block of the plain way."""
+        first = columns[columns < COLUMNS]
+        block = torch.arange(min(COLUMNS, len(self.train)))
+        plain = self.scores(torch.cat(groups)[:ROWS], block, work)
+        return torch.equal(scores[:, : len(first)], plain[: len(scores)][:, first])
+
+    def _rank(self, scores: Tensor, rows: Tensor, columns: Tensor) -> list[Ranked]:
+        test_id, train_id = self.test.ids[rows], self.train.ids[columns]
+        check_finite(scores, test_id, train_id)
+        return ranked(scores, test_id, train_id, self.k)
+
+    def scores(self, rows: Tensor, columns: Tensor | None, work: Workspace) -> Tensor:
+        """Influences [rows, columns] of training samples, all of them if None, on test samples."""
+        width = len(self.train) if columns is None else len(columns)
+        total = torch.zeros(len(rows), width)
+        test = [
+            (a[rows], e[rows]) for a, e in zip(self.test.activations, self.test.errors, strict=True)
+        ]
+        for part in _parts(width, COLUMNS):
+            for (a, e), b, f in zip(test, self.train.activations, self.train.errors, strict=True):
+                if columns is None:
+                    b, f = b[part], f[part]
+                else:
+                    b, f = work.rows("train", b, columns[part]), f[columns[part]]
+                product = torch.mm(a, b.T, out=work.matrix("wide", len(a), len(b)))
+                small = torch.mm(e, f.T, out=work.matrix("narrow", len(a), len(b)))
+                # Two roundings: a fused one would depend on where in a vector a pair stands.
+                total[:, part].add_(product.mul_(small))
+        return total
+
+
+class Workspace:
+    """Memory of one thread, used again: fresh pages cost more than the copies into them."""
+
+    def __init__(self) -> None:
+        self._memory: dict[str, Tensor] = {}
+
+    def matrix(self, name: str, rows: int, columns: int) -> Tensor:
+        """An uninitialised matrix [rows, columns]."""
+        memory = self._memory.get(name)
+        if memory is None or len(memory) < rows * columns:
+            memory = self._memory[name] = torch.empty(rows * columns)
+        return memory[: rows * columns].view(rows, columns)
+
+    def rows(self, name: str, matrix: Tensor, rows: Tensor) -> Tensor:
+        """Some rows of a matrix [n, d], copied."""
+        out = self.matrix(name, len(rows), matrix.shape[1])
+        return torch.index_select(matrix, 0, rows, out=out)
