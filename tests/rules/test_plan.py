@@ -13,11 +13,12 @@ from tests.conftest import snakemake
 # job name and number, as the table that ends a dry run lists them
 ROW = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
-AFTER_SUSPECTS = {"suspects", "plot_recall", "plot_candidates", "summarise"}
+OF_SUSPECTS = {"plot_recall", "plot_candidates", "summarise", "review_page", "export_tables"}
+AFTER_SUSPECTS = OF_SUSPECTS | {"suspects"}
 # The merged lists are temporary, so the signals ask for them again.
 AFTER_SIGNALS = AFTER_SUSPECTS | {"signals", "merge"}
 CROSS_REFERENCE = {"cross_reference", "plot_top_images", "summarise"}
-AFTER_TOPK = CROSS_REFERENCE | {"plot_mistakes", "plot_overall", "plot_classes"}
+AFTER_TOPK = CROSS_REFERENCE | {"plot_mistakes", "plot_overall", "plot_classes", "review_page"}
 # The lists of test images, and those of training images, which are evidence of wrong labels.
 LISTS = AFTER_TOPK | {"tile", "merge", "topk"}
 EVIDENCE = {"tile", "merge"} | AFTER_SIGNALS
@@ -60,7 +61,7 @@ STALE: list[tuple[str, object, set[str]]] = [
     ("model.head", [16], AFTER_TRAINING),
     ("dataset.val", 0.2, AFTER_MANIFEST),
     ("dataset.stored_size", 40, AFTER_MANIFEST | {"ingest"}),
-    ("review.top_n", 50, set()),
+    ("review.top_n", 50, {"review_page"}),
     ("review.export", "copy", set()),
     ("compute.batch_size", 64, set()),
     ("compute.workers", 2, set()),
@@ -122,7 +123,7 @@ def test_runs_are_crossed_only_when_there_are_several(workflow: Path) -> None:
         ("figures/recall.py", {"plot_recall"}),
         ("label_errors/suspects.py", AFTER_SUSPECTS),
         ("figures/galleries.py", {"plot_top_images"}),
-        ("crossref.py", AFTER_TOPK - {"plot_mistakes"}),
+        ("crossref.py", AFTER_TOPK - {"plot_mistakes", "review_page"}),
         ("splitting.py", AFTER_MANIFEST),
     ],
 )
