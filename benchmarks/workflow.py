@@ -27,5 +27,4 @@ def run_workflow(
     changed.write_text(yaml.safe_dump(dict(overlay)), encoding="utf-8")
     command: list[str | Path] = [sys.executable, "-m", "snakemake", "--cores", cores]
     command += ["--directory", folder]
-    files = [ROOT / "config.yaml", changed]
-    subprocess.run([*command, "--configfile", *files, "--", *targets], cwd=ROOT, check=True)
+    subprocess.run([*command, "--configfile", changed, "--", *targets], cwd=ROOT, check=True)

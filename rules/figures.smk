@@ -118,7 +118,6 @@ rule plot_recall:
             category="Label errors",
             labels={
                 "label set": "{labels}",
-                "seed": "all",
                 "figure": "wrong labels found",
             },
         ),
