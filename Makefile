@@ -4,7 +4,7 @@ ARGS ?=
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test browser lint lock
+.PHONY: run test browser lint lock rulegraph
 
 run: $(STAMP)
 	.venv/bin/snakemake --cores all $(ARGS)
@@ -26,6 +26,10 @@ lint: $(STAMP)
 	snakefmt --check Snakefile rules
 	snakemake --lint
 	mypy
+
+# The picture of all rules, without the arrows that others imply; wants Graphviz (apt-get install graphviz).
+rulegraph: $(STAMP)
+	set -o pipefail; snakemake --rulegraph dot 2> /dev/null | tred | dot -Tsvg > docs/rulegraph.svg
 
 # Resolve pyproject.toml afresh in a throw-away environment.
 lock:

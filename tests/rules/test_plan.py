@@ -159,7 +159,7 @@ def test_wrong_settings_are_listed_together(workflow: Path) -> None:
 def test_more_slots_than_pooled_epochs_is_found_in_advance(workflow: Path) -> None:
     (workflow / "overlay.yaml").write_text("influence: {checkpoints: 9}\n")
     output = snakemake(workflow, "-n", "--configfile", "overlay.yaml", check=False)
-    assert "9 slots, but 9 epochs pool only" in output
+    assert "9 slots, but 11 epochs pool only" in output
 
 
 def test_folds_are_trained_as_label_sets_of_their_own(demo: Path) -> None:
