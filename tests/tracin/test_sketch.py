@@ -61,9 +61,10 @@ def sketch(
     model: nn.Module, images: Tensor, labels: Tensor, dimension: int, layers: str | Sequence[str]
 ) -> Tensor:
     with Sketcher(model, layers, dimension) as sketcher:
-        loss = nn.functional.cross_entropy(model(images), labels, reduction="sum")
-        loss.backward()
-        return torch.cat(list(sketcher.take().values()), dim=1)
+        logits = model(images)
+        wanted = nn.functional.one_hot(labels, logits.shape[1])
+        found = sketcher.backward(logits, logits.detach().softmax(dim=1) - wanted)
+        return torch.cat(list(found.values()), dim=1)
 
 
 def full_gradients(model: nn.Module, images: Tensor, labels: Tensor, layers: object) -> Tensor:

@@ -52,9 +52,9 @@ def extract_factors(
     model, facts = load_checkpoint(checkpoint_path)
     model.to(device)
     labels = torch.from_numpy(samples.labels).to(device)
-    parts: dict[str, list[Tensor]] = {"activations": [], "errors": []}
+    found: list[dict[str, Tensor]] = []
     with Sketcher(model, beyond.layers, beyond.dimension) if beyond else nullcontext() as sketcher:
-        for rows, logits, inputs in forward(
+        passes = forward(
             model,
             pixels,
             samples.ids,
@@ -63,16 +63,14 @@ def extract_factors(
             device,
             precision,
             differentiable=sketcher is not None,
-        ):
-            found = {"errors": facts.loss.errors(logits.detach(), labels[rows])}
-            found["activations"] = functional.pad(inputs.detach(), (0, 1), value=1.0)
-            if sketcher is not None:
-                logits.backward(found["errors"])
-                found |= sketcher.take()
-            for name, tensor in found.items():
-                parts.setdefault(name, []).append(tensor)
+        )
+        for rows, logits, inputs in passes:
+            errors = facts.loss.errors(logits.detach(), labels[rows])
+            activations = functional.pad(inputs.detach(), (0, 1), value=1.0)
+            sketches = sketcher.backward(logits, errors) if sketcher else {}
+            found.append({"activations": activations, "errors": errors, **sketches})
     # Joined on the device: one copy per job, not one per batch.
-    joined = {name: torch.cat(tensors).cpu() for name, tensors in parts.items()}
+    joined = {name: torch.cat([part[name] for part in found]).cpu() for name in found[0]}
     rates = {"head": facts.learning_rate_head, "backbone": facts.learning_rate_backbone}
     factors = Factors(
         torch.from_numpy(samples.ids),

@@ -14,8 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tracin.arithmetic import send
-from tracin.shards import Factors
+from tracin.shards import Factors, on_device
 from tracin.shards import Slot as Slot
 
 KINDS = ("proponent", "opponent")
@@ -41,14 +40,14 @@ def tile_scores(
     norms: list[Tensor] = []
     ids: list[Tensor] = []
     for (a, rate), (b, other) in zip(test, train, strict=True):
+        if not ids:
+            scores = torch.zeros(len(a.sample_id), len(b.sample_id), device=device)
+            norms = [torch.zeros(size, device=device) for size in scores.shape]
         ids = same_samples(ids, a, b, rate, other)
-        squared = [squared_norm(side, rate).to(device) for side in (a, b)]
-        if not norms:
-            scores = torch.zeros(len(ids[0]), len(ids[1]), device=device)
-            norms = squared
-        else:
-            norms = [total + part for total, part in zip(norms, squared, strict=True)]
+        a, b = (on_device(side, device) for side in (a, b))
         _add_products(scores, a, b, rate)
+        if cosine:
+            norms = [n + squared_norm(side, rate) for n, side in zip(norms, (a, b), strict=True)]
     if not ids:
         raise ValueError("a tile needs at least one checkpoint.")
     if cosine:
@@ -75,17 +74,14 @@ def same_samples(
 
 def _add_products(scores: Tensor, test: Factors, train: Factors, rate: float) -> None:
     """Add one slot's part to scores [n_test, n_train]."""
-    device = scores.device
-    a, b = (send(side.activations, device) for side in (test, train))
-    e, f = (send(side.errors, device) for side in (test, train))
-    step = len(scores) if device.type == "cuda" else ROWS
-    for start in range(0, len(scores), max(step, 1)):
+    step = ROWS if scores.device.type == "cpu" else max(len(scores), 1)
+    for start in range(0, len(scores), step):
         rows = slice(start, start + step)
-        product = a[rows] @ b.T
-        scores[rows].addcmul_(product, (rate * e[rows]) @ f.T)
+        product = test.activations[rows] @ train.activations.T
+        scores[rows].addcmul_(product, (rate * test.errors[rows]) @ train.errors.T)
     for part, sketches in test.sketches.items():
-        left, right = (send(side.sketches[part].values, device) for side in (test, train))
-        scores.addmm_(left, right.T, alpha=sketches.learning_rate)
+        other = train.sketches[part].values
+        scores.addmm_(sketches.values, other.T, alpha=sketches.learning_rate)
 
 
 def squared_norm(factors: Factors, rate: float) -> Tensor:

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tracin.arithmetic import ahead
+from tracin.arithmetic import ahead, send
 from tracin.files import atomic_path
 from tracin.samples import block_rows
 
@@ -43,6 +43,19 @@ class Factors:
 
 
 Slot = tuple[Factors, float]
+
+
+def on_device(factors: Factors, device: torch.device) -> Factors:
+    """The factors with all tensors but the ids on `device`."""
+    return Factors(
+        factors.sample_id,
+        send(factors.activations, device),
+        send(factors.errors, device),
+        {
+            part: Sketches(send(sketches.values, device), sketches.learning_rate)
+            for part, sketches in factors.sketches.items()
+        },
+    )
 
 
 def save_shard(
@@ -96,31 +109,34 @@ def read_factors(shards: Sequence[Path | str], block: int = 0, blocks: int = 1) 
         if len({tuple(sorted((fact | {"start": ""}).items())) for fact in facts}) != 1:
             raise ValueError(f"{list(shards)} are of different runs: delete them and rerun.")
         rows = block_rows(int(facts[0]["total"]), block, blocks)
-        order = sorted(range(len(files)), key=lambda i: int(facts[i]["start"]))
         names = [n for n in files[0].keys() if not n.endswith(".scale")]  # noqa: SIM118
-        parts: dict[str, list[Tensor]] = {name: [] for name in names}
+        parts: list[dict[str, Tensor]] = []
         position = rows.start
-        for i in order:
+        for i in sorted(range(len(files)), key=lambda i: int(facts[i]["start"])):
             start, ids = int(facts[i]["start"]), files[i].get_slice("sample_id")
             low, high = max(rows.start, start), min(rows.stop, start + ids.get_shape()[0])
             if low >= high:
                 continue
             if low != position:
                 raise ValueError(f"{shards[i]} does not continue the rows before it: rerun it.")
-            for name, read in parts.items():
-                read.append(_read(files[i], name, slice(low - start, high - start)))
+            wanted = slice(low - start, high - start)
+            parts.append({name: _read(files[i], name, wanted) for name in names})
             position = high
         if position != rows.stop:
             raise ValueError(f"{list(shards)} lack rows {position} to {rows.stop}: rerun them.")
-    joined = {name: torch.cat(read) for name, read in parts.items()}
-    sketches = {
-        name.removeprefix(SKETCH): Sketches(
-            joined.pop(name), float(facts[0][f"learning_rate_{name.removeprefix(SKETCH)}"])
-        )
-        for name in names
+    return _join(parts, facts[0]), float(facts[0]["learning_rate"])
+
+
+def _join(parts: list[dict[str, Tensor]], facts: dict[str, str]) -> Factors:
+    """The rows of several shards one below the other."""
+    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    rates = {
+        name.removeprefix(SKETCH): float(facts[f"learning_rate_{name.removeprefix(SKETCH)}"])
+        for name in joined
         if name.startswith(SKETCH)
     }
-    return Factors(**joined, sketches=sketches), float(facts[0]["learning_rate"])
+    sketches = {part: Sketches(joined.pop(SKETCH + part), rate) for part, rate in rates.items()}
+    return Factors(**joined, sketches=sketches)
 
 
 class Slots:

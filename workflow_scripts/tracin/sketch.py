@@ -177,7 +177,7 @@ class Sketcher:
     """Hooks that collect the sketches of a model's layers during forward and backward passes.
 
     The model must be in eval mode and on its device; its parameters stop asking for gradients.
-    `take` gives what the passes since the last call left.
+    Inside the `with` block, each forward pass is followed by `backward`.
     """
 
     def __init__(self, model: nn.Module, layers: Layers, dimension: int) -> None:
@@ -223,8 +223,13 @@ class Sketcher:
 
         return receive
 
-    def take(self) -> dict[str, Tensor]:
-        """Sketches [n, width] of the `head`'s and of the `backbone`'s layers, side by side."""
+    def backward(self, outputs: Tensor, errors: Tensor) -> dict[str, Tensor]:
+        """Sketches [n, width] of the `head`'s and of the `backbone`'s layers, side by side.
+
+        Args:
+            outputs: what the model gave for n samples; `errors`: d loss / d outputs.
+        """
+        outputs.backward(errors)
         found, self._found = self._found, {}
         parts: dict[str, list[Tensor]] = {}
         for name in self.modules:
