@@ -1,5 +1,5 @@
 rule views:
-    """Pass several views of every image through the best weights."""
+    """Pass several views of the training and validation images through the best weights."""
     input:
         best="results/{labels}/seed{seed}/best.safetensors",
         manifest="results/dataset/manifest.parquet",

@@ -1,4 +1,6 @@
-"""Every image, in several views, through the best weights."""
+"""Training and validation images, in several views, through the best weights."""
+
+import pandas as pd
 
 from tracin.checkpoints import load_checkpoint
 from tracin.images import Augmentation, open_pixels
@@ -10,7 +12,11 @@ start_log(snakemake.log[0])
 given, resources = snakemake.input, snakemake.resources
 device = pick_device(resources.device, snakemake.threads)
 model, facts = load_checkpoint(given.best)
-samples = read_samples(given.manifest, given.labels, split=None)
+# Held-out folds are not trained on, but looked at; test images are neither.
+splits = pd.read_parquet(given.manifest, columns=["split"])["split"]
+samples = read_samples(given.manifest, given.labels, split=None).slice(
+    (splits != "test").to_numpy()
+)
 viewing = Viewing(
     augmentation=Augmentation(**snakemake.params.augmentation),
     random=snakemake.params.random,

@@ -19,8 +19,8 @@ class Samples:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def slice(self, rows: slice) -> Samples:
-        """Some of the rows."""
+    def slice(self, rows: slice | np.ndarray) -> Samples:
+        """Some of the rows, by a slice or by bool [n]."""
         return Samples(self.ids[rows], self.labels[rows])
 
 

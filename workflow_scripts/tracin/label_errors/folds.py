@@ -45,16 +45,12 @@ def hold_out(labels: pd.DataFrame, fold: np.ndarray, number: int) -> pd.DataFram
 def out_of_fold(fold: np.ndarray, views: Sequence[Views]) -> pd.DataFrame:
     """Probabilities of each training image by the network that never saw it.
 
-    `views` has one entry per fold, of all images. Columns train_id, fold, probabilities.
+    `fold` is by sample id; `views` has one entry per fold. Columns train_id, fold, probabilities,
+    by rising train_id.
     """
-    probabilities = np.zeros_like(views[0].probabilities)
+    parts = []
     for number, seen in enumerate(views):
-        probabilities[fold == number] = seen.probabilities[fold == number]
-    rows = np.flatnonzero(fold >= 0)
-    return pd.DataFrame(
-        {
-            "train_id": views[0].sample_id[rows],
-            "fold": fold[rows],
-            "probabilities": list(probabilities[rows]),
-        }
-    )
+        held_out = seen.only(np.flatnonzero(fold == number))
+        rows = {"train_id": held_out.sample_id, "fold": number}
+        parts.append(pd.DataFrame(rows | {"probabilities": list(held_out.probabilities)}))
+    return pd.concat(parts).sort_values("train_id", ignore_index=True)
