@@ -29,8 +29,7 @@ def summarise(
     """What the runs of one label set found, ready for JSON.
 
     Each mapping is by seed: the evaluation of the test split, the table of mispredictions, and
-    appearances as from `tracin.crossref.appearances`. `label_errors` is the estimate of how many
-    labels are wrong.
+    appearances as from `tracin.crossref.appearances`. `label_errors` is what estimate.json says.
     """
     runs = [
         {

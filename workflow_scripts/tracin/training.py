@@ -157,17 +157,15 @@ def _optimizer(run: Run, stage: str) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
 
 
-def _epoch(
-    run: Run, stage: str, optimizer: torch.optim.Optimizer, loader: DataLoader[Any]
-) -> dict[str, Any]:
-    """One pass over the training images and one over the validation images: a history row."""
-    epoch, start = len(run.history) + 1, time.perf_counter()
-    run.model.train(stage == "full")
+def _training_pass(
+    run: Run, bar: str, optimizer: torch.optim.Optimizer, loader: DataLoader[Any]
+) -> float:
+    """Take a step per batch; the mean loss of the samples seen."""
     run.dynamics.start_epoch()
     seen = 0
     # Summed on the device: asking for a number in every batch would wait for the GPU each time.
     total = torch.zeros((), device=run.device)
-    for images, labels, rows in tqdm(loader, desc=f"epoch {epoch} ({stage})", unit="batch"):
+    for images, labels, rows in tqdm(loader, desc=bar, unit="batch"):
         labels = labels.to(run.device, non_blocking=True)
         batch = normalise(images.to(run.device, non_blocking=True))
         with torch.autocast(
@@ -181,6 +179,16 @@ def _epoch(
         run.dynamics.record(rows.to(run.device), logits, labels)
         total += losses.detach().sum()
         seen += len(labels)
+    return float(total) / seen
+
+
+def _epoch(
+    run: Run, stage: str, optimizer: torch.optim.Optimizer, loader: DataLoader[Any]
+) -> dict[str, Any]:
+    """One pass over the training images and one over the validation images: a history row."""
+    epoch, start = len(run.history) + 1, time.perf_counter()
+    run.model.train(stage == "full")
+    train_loss = _training_pass(run, f"epoch {epoch} ({stage})", optimizer, loader)
     train_accuracy = run.dynamics.accuracy(torch.from_numpy(run.train.labels).to(run.device))
     seconds = time.perf_counter() - start
     validation = evaluate(
@@ -189,7 +197,7 @@ def _epoch(
     row = {
         "stage": stage,
         "epoch": epoch,
-        "train_loss": float(total) / seen,
+        "train_loss": train_loss,
         "val_loss": validation[0],
         "train_accuracy": train_accuracy,
         "val_accuracy": validation[1],
