@@ -64,6 +64,7 @@ def test_unreadable_files_change_nothing(
     (tmp_path / "bad.csv").write_text(content)
     page.set_input_files("#file", tmp_path / "bad.csv")
     page.wait_for_function("document.getElementById('status').textContent.includes('read')")
+    page.wait_for_timeout(4500)
     assert problem in page.inner_text("#status")
     assert states(page)[:2] == ["relabelled", "undecided"]
 
