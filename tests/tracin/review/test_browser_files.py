@@ -65,6 +65,7 @@ def test_unreadable_files_change_nothing(
     (tmp_path / "bad.csv").write_text(content)
     page.set_input_files("#file", tmp_path / "bad.csv")
     expect(page.locator("#status")).to_contain_text("read")
+    page.wait_for_timeout(4500)
     assert problem in page.inner_text("#status")
     assert states(page)[:2] == ["relabelled", "undecided"]
 

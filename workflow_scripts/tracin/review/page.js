@@ -108,7 +108,7 @@ function save() {
   link.href = URL.createObjectURL(new Blob([decisions.toCsv()], { type: "text/csv" }));
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  view.say(`${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.`);
+  view.say(`${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.`, true);
 }
 
 async function load() {
@@ -121,7 +121,7 @@ async function load() {
     view.say(`${result.taken} decisions loaded.`);
     if (result.conflicts.length) listConflicts(result);
   } catch (problem) {
-    view.say(`${file.name} can't be read: ${problem.message}.`);
+    view.say(`${file.name} can't be read: ${problem.message}.`, true);
   }
 }
 

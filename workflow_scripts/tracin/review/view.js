@@ -194,9 +194,10 @@ class View {
     return figure;
   }
 
-  say(text) {
+  /** Say something for a moment, or until something else is said. */
+  say(text, stays = false) {
     byId("status").textContent = text;
     clearTimeout(this.silence);
-    this.silence = setTimeout(() => { byId("status").textContent = ""; }, 4000);
+    if (!stays) this.silence = setTimeout(() => { byId("status").textContent = ""; }, 4000);
   }
 }
