@@ -122,8 +122,8 @@ def test_runs_are_crossed_only_when_there_are_several(workflow: Path) -> None:
         ("sketch.py", AFTER_GRADIENTS),
         ("figures/recall.py", {"plot_recall"}),
         ("label_errors/suspects.py", AFTER_SUSPECTS),
-        ("figures/galleries.py", {"plot_top_images"}),
-        ("crossref.py", AFTER_TOPK - {"plot_mistakes", "review_page"}),
+        ("figures/galleries.py", {"plot_top_images", "plot_candidates"}),
+        ("crossref.py", AFTER_TOPK - {"plot_mistakes", "review_page"} | {"plot_candidates"}),
         ("splitting.py", AFTER_MANIFEST),
     ],
 )
