@@ -5,6 +5,9 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.20")
 
 BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "workflow_scripts"
