@@ -70,7 +70,7 @@ JOBS: dict[str, tuple[list[str], dict[str, str], dict[str, Any]]] = {
         {},
     ),
     "plot_recall": (
-        ["predictions.parquet", "manifest.parquet", "labels.parquet"],
+        ["suspects.parquet", "manifest.parquet"],
         {"figure": "recall.png", "svg": "recall.svg"},
         {"planted": 0.1},
     ),
@@ -116,7 +116,6 @@ def write_results(folder: Path) -> None:
     images.to_parquet(folder / "manifest.parquet")
     images["confidence"] = rng.random(count).astype(np.float32)
     labels = images[["sample_id"]].assign(label_index=label, keep=True)
-    labels.to_parquet(folder / "labels.parquet")
     odds = rng.dirichlet(np.ones(len(CLASSES)), count).astype(np.float32)
     labels.assign(
         split=split,
@@ -133,6 +132,7 @@ def write_results(folder: Path) -> None:
         suggested_probability=0.9,
         suspicion=0.9,
         rank=np.arange(1, TRAIN + 1),
+        loss=rng.random(TRAIN),
         suspected=True,
         reasons="the loss is high; 18 of 20 nearest neighbours carry another label",
     ).to_parquet(folder / "suspects.parquet")
