@@ -89,7 +89,12 @@ rule near_duplicates:
         code=library("near_duplicates.py"),
     output:
         table="results/dataset/near_duplicates.parquet",
-        csv="results/dataset/near_duplicates.csv",
+        csv=report(
+            "results/dataset/near_duplicates.csv",
+            caption="../report/near_duplicates.rst",
+            category="Data set",
+            labels={"figure": "near-duplicates (table)"},
+        ),
     log:
         "results/logs/dataset/near_duplicates.log",
     conda:

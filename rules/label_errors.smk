@@ -134,7 +134,12 @@ rule outliers:
         code=library("outliers.py"),
     output:
         table="results/{labels}/seed{seed}/label_errors/outliers.parquet",
-        csv="results/{labels}/seed{seed}/label_errors/outliers.csv",
+        csv=report(
+            "results/{labels}/seed{seed}/label_errors/outliers.csv",
+            caption="../report/outliers.rst",
+            category="Label errors",
+            labels={"label set": "{labels}", "figure": "outliers, seed {seed} (table)"},
+        ),
     log:
         "results/logs/{labels}/seed{seed}/outliers.log",
     conda:

@@ -69,17 +69,22 @@ def extract_factors(
             activations = functional.pad(inputs.detach(), (0, 1), value=1.0)
             sketches = sketcher.backward(logits, errors) if sketcher else {}
             found.append({"activations": activations, "errors": errors, **sketches})
-    # Joined on the device: one copy per job, not one per batch.
-    joined = {name: torch.cat([part[name] for part in found]).cpu() for name in found[0]}
     rates = {"head": facts.learning_rate_head, "backbone": facts.learning_rate_backbone}
-    factors = Factors(
-        torch.from_numpy(samples.ids),
+    factors = _joined(samples.ids, found, rates)
+    _check_finite(factors, checkpoint_path)
+    return factors, facts.learning_rate_head
+
+
+def _joined(ids: np.ndarray, batches: list[dict[str, Tensor]], rates: dict[str, float]) -> Factors:
+    """The factors of all batches; what is neither activations nor errors is a part's sketch."""
+    # Joined on the device: one copy per job, not one per batch.
+    joined = {name: torch.cat([part[name] for part in batches]).cpu() for name in batches[0]}
+    return Factors(
+        torch.from_numpy(ids),
         joined.pop("activations"),
         joined.pop("errors"),
         {part: Sketches(values, rates[part]) for part, values in joined.items()},
     )
-    _check_finite(factors, checkpoint_path)
-    return factors, facts.learning_rate_head
 
 
 def _check_finite(factors: Factors, checkpoint: Path | str) -> None:

@@ -31,19 +31,7 @@ def summarise(
     Each mapping is by seed: the evaluation of the test split, the table of mispredictions, and
     appearances as from `tracin.crossref.appearances`. `label_errors` is what estimate.json says.
     """
-    runs = [
-        {
-            "seed": seed,
-            "accuracy": result["accuracy"],
-            "loss": result["loss"],
-            "images": result["images"],
-            "mispredictions": {
-                split: int((mispredictions[seed]["split"] == split).sum())
-                for split in ("test", "val", "train")
-            },
-        }
-        for seed, result in evaluations.items()
-    ]
+    runs = [_run(s, result, mispredictions[s]["split"]) for s, result in evaluations.items()]
     accuracies = [run["accuracy"] for run in runs]
     found = {
         "label_set": label_set,
@@ -60,6 +48,13 @@ def summarise(
         "next_steps": _next_steps(label_set, list(evaluations), label_errors),
     }
     return found | {"short": _short(found)}
+
+
+def _run(seed: int, result: dict[str, Any], wrong: pd.Series) -> dict[str, Any]:
+    """One run's numbers; `wrong` has the split of each misprediction."""
+    numbers = {name: result[name] for name in ("accuracy", "loss", "images")}
+    counts = {split: int((wrong == split).sum()) for split in ("test", "val", "train")}
+    return {"seed": seed, **numbers, "mispredictions": counts}
 
 
 def _confusions(mispredictions: Mapping[int, pd.DataFrame]) -> list[dict[str, Any]]:
