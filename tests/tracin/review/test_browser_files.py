@@ -46,6 +46,8 @@ def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> 
     assert states(page)[:3] == ["relabelled", "kept", "kept"]
     page.set_input_files("#file", path)
     page.click("#take-file")
+    # A dialog tells of its closing in a task of its own, after the click has returned.
+    expect(page.locator("#row-1")).to_have_attribute("data-state", "removed")
     assert states(page)[:3] == ["relabelled", "removed", "kept"]
 
 
