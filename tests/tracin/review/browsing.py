@@ -22,7 +22,7 @@ def press(page: Any, *keys: str) -> None:
 
 def reload(page: Any) -> None:
     # Chromium hands what was stored to another process in its own time.
-    page.wait_for_timeout(300)
+    page.wait_for_timeout(1500)
     page.reload()
     page.wait_for_selector("body[data-ready]")
 
