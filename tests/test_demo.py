@@ -7,10 +7,13 @@ from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
+import torch
+import yaml
 from PIL import Image
 
 from tests.conftest import snakemake
 from tracin.influence import as_arrays
+from tracin.review.simulation import read_orders, read_simulation
 
 RUN = Path("results/original/seed0")
 
@@ -104,3 +107,14 @@ def test_the_run_ends_with_its_summary(demo: Path) -> None:
     (demo / RUN / "figures/top_helpful_images.png").unlink()
     output = snakemake(demo, "--cores", "1")
     assert all(line in output for line in summary["short"])
+
+
+def test_a_review_can_be_simulated_from_the_results_and_their_settings(demo: Path) -> None:
+    config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
+    simulation = read_simulation(config, demo / "results", torch.device("cpu"))
+    planted = int((simulation.noisy.labels != simulation.truth.labels).sum())
+    assert planted == round(0.1 * len(simulation.noisy))
+    assert simulation.recipe.epochs == config["train"]["epochs"]
+    first = read_orders(demo / "results")["suspects"][:planted]
+    wrong = simulation.noisy.ids[simulation.noisy.labels != simulation.truth.labels]
+    assert np.isin(wrong, first).mean() > 0.9

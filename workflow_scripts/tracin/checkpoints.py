@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -77,6 +78,7 @@ def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
     state = load_file(path)
     if weights_hash(state) != checkpoint.weights_sha256:
         raise ValueError(f"{path} is damaged: its weights do not match their hash. Delete it.")
-    model = build_model(checkpoint.architecture)
-    model.load_state_dict(state)
+    with torch.device("meta"):  # random weights that are replaced at once would cost as much again
+        model = build_model(checkpoint.architecture)
+    model.load_state_dict(state, assign=True)
     return model.eval(), checkpoint

@@ -65,6 +65,7 @@ def read_simulation(config: Mapping[str, Any], results: Path, device: torch.devi
     manifest, labels = dataset / "manifest.parquet", results / "labels" / "original.parquet"
     samples = {split: read_samples(manifest, labels, split) for split in ("train", "val", "test")}
     backbone = results / "weights" / "backbone.safetensors"
+    hidden = () if model["head"] == "linear" else tuple(model["head"])
     recipe = {f.name: train[f.name] for f in fields(Recipe) if f.name != "augmentation"}
     return Simulation(
         pixels=open_pixels(dataset / "pixels.npy"),
@@ -74,9 +75,7 @@ def read_simulation(config: Mapping[str, Any], results: Path, device: torch.devi
         ),
         val=samples["val"],
         test=samples["test"],
-        architecture=Architecture(
-            model["architecture"], len(classes), tuple(model["hidden"]), model["stem"]
-        ),
+        architecture=Architecture(model["architecture"], len(classes), hidden, model["stem"]),
         recipe=Recipe(**recipe, augmentation=Augmentation(**train["augmentation"])),
         balanced=train["class_weights"] == "balanced",
         label_smoothing=train["label_smoothing"],
