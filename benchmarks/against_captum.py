@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--checkpoints", type=int, default=3)
     parser.add_argument("--architecture", default="resnet50")
+    parser.add_argument("--batches", type=int, nargs="+", default=[100, 500, 2000], help="captum's")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--limit", type=float, default=300, help="seconds for each other tool")
     options = parser.parse_args()
@@ -59,9 +60,8 @@ def compare(paths: list[Path], options: argparse.Namespace) -> None:
         "this engine": partial(engine, task, "float32"),
         "this engine, bfloat16": partial(engine, task, "bfloat16"),
     }
-    for batch in sorted({100, 500, options.train}):
-        if batch <= options.train:
-            works[f"captum TracInCPFast, batch {batch}"] = partial(tools.captum, task, batch, K)
+    for batch in options.batches:
+        works[f"captum TracInCPFast, batch {batch}"] = partial(tools.captum, task, batch, K)
     best, results = interleaved(works, options.rounds)
     others = {name: tools.attempt(name, task, options.limit) for name in tools.OTHERS}
     scores = {name: dense(task, name) for name in PRECISIONS}

@@ -19,7 +19,7 @@ from tracin.shards import Factors, Slot, by_slot, save_shard
 from tracin.tiles import tile_table
 
 CPU = torch.device("cpu")
-SLOTS, K, SPLIT = 5, 100, 7000
+SLOTS, K, SPLIT = 5, 100, 14_970
 
 
 def network_factors(folder: Path, sizes: dict[str, int]) -> dict[str, list[Slot]]:
@@ -55,8 +55,8 @@ def noise(like: list[Slot]) -> list[Slot]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--test", type=int, default=5000)
-    parser.add_argument("--train", type=int, default=7000)
+    parser.add_argument("--test", type=int, default=3000)
+    parser.add_argument("--train", type=int, default=SPLIT)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     sizes = {"train": options.train, "test": options.test}

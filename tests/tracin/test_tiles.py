@@ -143,8 +143,9 @@ def test_intervals_hold_every_score() -> None:
         sides = tiles._sides(slots(draw, 300, 5000), slots(draw, 400, 0), cosine=False)
         bound = Bound(*sides)
         scores = Tile(*sides, K).scores(torch.arange(300), None, tiles.Workspace())
-        low, high = bound.intervals(torch.arange(300))
-        assert ((low <= scores) & (scores <= high)).all(), draw.__name__
+        centre, radius = bound.intervals(torch.arange(300))
+        inside = (centre - radius <= scores) & (scores <= centre + radius)
+        assert inside.all(), draw.__name__
 
 
 def test_overflow_is_found_and_named() -> None:

@@ -3,8 +3,8 @@
 An influence is sum_t (a_t . b_t)(e_t . f_t) with wide activations a, b and narrow errors e, f. For
 orthonormal columns V, a . b = (V'a) . (V'b) + r . s with residuals r, s, and |r . s| <= |r||s|: so
 the narrow products give an interval for every pair (the residual bound of Teflioudi, Gemulla and
-Mykytiuk, LEMP, SIGMOD 2015, section 4, with a learnt basis). A pair whose interval lies below the
-k-th best lower end of its row is out.
+Mykytiuk, LEMP, SIGMOD 2015, section 4, with a learnt basis). The pairs with the best centres are
+computed first; a pair whose interval lies below the k-th best of those is out.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Bound:
         return low, rest, torch.stack(sizes, dim=1)
 
     def intervals(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Lower and upper ends, [rows, n_train] each, of the influences as they are computed."""
+        """Centres and radii, [rows, n_train] each, around the influences as they are computed."""
         centre = torch.zeros(len(rows), len(self.train))
         radius = (self.rounding * self.test_size[rows]) @ self.train_size.T
         for slot, errors in enumerate(self.train.errors):
@@ -85,16 +85,32 @@ class Bound:
             centre.addcmul_(product, low)
             product.abs_().mul_(self.train_rest[slot])
             radius.addcmul_(product, self.test_rest[slot][rows, None])
-        return centre - radius, radius.add_(centre)
+        return centre, radius
 
-    def candidates(self, rows: Tensor, k: int) -> Tensor:
-        """Training columns, ascending, that may be in a list of one of these test rows."""
-        low, high = self.intervals(rows)
-        reach = (high >= _kth_largest(low, k)) | (low <= -_kth_largest(-high, k))
-        columns = reach.any(dim=0)
-        # A product of very few columns takes another kernel, which rounds otherwise.
-        columns[:GROUP] = True
-        return columns.nonzero().flatten()
+
+def likely(centre: Tensor, k: int) -> Tensor:
+    """Columns, bool [m], that hold at least k of the largest and of the smallest of each row."""
+    reach = (centre >= _kth_largest(centre, k)) | (-centre >= _kth_largest(-centre, k))
+    return _enough(reach.any(dim=0))
+
+
+def missing(centre: Tensor, radius: Tensor, seen: Tensor, scores: Tensor, k: int) -> Tensor:
+    """Columns, bool [m], not in `seen` that may still be in a list, given the scores of those seen.
+
+    A score that is one of the k best of those seen keeps out every pair whose interval ends below.
+    """
+    best, worst = (sign * (sign * scores).topk(k, dim=1).values[:, -1:] for sign in (1, -1))
+    reach = (centre + radius >= best) | (centre - radius <= worst)
+    left = reach.any(dim=0) & ~seen
+    return _enough(left, ~seen) if left.any() else left
+
+
+def _enough(columns: Tensor, free: Tensor | None = None) -> Tensor:
+    """At least GROUP columns: a product of very few takes another kernel, which rounds otherwise."""
+    if columns.sum() < GROUP:
+        spare = (~columns if free is None else free & ~columns).nonzero().flatten()
+        columns[spare[:GROUP]] = True
+    return columns
 
 
 def _kth_largest(values: Tensor, k: int) -> Tensor:

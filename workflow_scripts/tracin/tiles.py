@@ -28,7 +28,7 @@ from tracin.influence import (
     tile_scores,
     topk_table,
 )
-from tracin.pruning import GROUP, Bound, Side, alike
+from tracin.pruning import GROUP, Bound, Side, alike, likely, missing
 from tracin.samples import block_rows
 from tracin.shards import Slot
 
@@ -70,7 +70,8 @@ def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[S
         for i, (factors, weight) in enumerate(((a, rate), (b, 1.0))):
             sides[i].activations.append(factors.activations)
             sides[i].errors.append(weight * factors.errors)
-            norms[i] = norms[i] + squared_norm(factors, rate)
+            if cosine:
+                norms[i] = norms[i] + squared_norm(factors, rate)
     for side, samples, norm in zip(sides, ids, norms, strict=True):
         side.ids = samples
         if cosine:
@@ -132,8 +133,7 @@ class Tile:
         found: list[tuple[Tensor, list[Ranked]]] = []
         while groups and bound:
             rows, *groups = groups
-            columns = bound.candidates(rows, self.sure)
-            scores = self.scores(rows, columns, work)
+            scores, columns = self._pruned(rows, bound, work)
             if not shares and not self._rounds_alike(scores, [rows, *groups], columns, work):
                 bound, groups = None, [rows, *groups]
                 break
@@ -147,6 +147,21 @@ class Tile:
             scores = self.scores(left[part], None, work)
             found.append((left[part], self._rank(scores, left[part], everything)))
         return found
+
+    def _pruned(self, rows: Tensor, bound: Bound, work: Workspace) -> tuple[Tensor, Tensor]:
+        """Influences [rows, m] of all training samples that may be in a list, and their columns [m].
+
+        The columns are ascending, so that ties stay in order.
+        """
+        centre, radius = bound.intervals(rows)
+        seen = likely(centre, self.sure)
+        columns = seen.nonzero().flatten()
+        scores = self.scores(rows, columns, work)
+        more = missing(centre, radius, seen, scores, self.sure).nonzero().flatten()
+        if not len(more):
+            return scores, columns
+        columns, order = torch.cat([columns, more]).sort()
+        return torch.cat([scores, self.scores(rows, more, work)], dim=1)[:, order], columns
 
     def _rounds_alike(
         self, scores: Tensor, groups: list[Tensor], columns: Tensor, work: Workspace
