@@ -68,13 +68,9 @@ def compare(paths: list[Path], options: argparse.Namespace) -> None:
     unbiased = dense(task, "float32", bias=False)
     captum = min(seconds for name, seconds in best.items() if name.startswith("captum"))
     own = best["this engine"]
-    largest = np.abs(scores["float32"]).max()
-    for name, result in results.items():
+    for name in works:
         if name.startswith("captum"):
-            indices, values = result
-            exact = np.take_along_axis(unbiased, indices, axis=1)
-            np.testing.assert_allclose(values, exact, rtol=1e-5, atol=1e-5 * largest)
-            check_lists(unbiased, indices, 1e-5 * largest)
+            check(unbiased, *results[name])
     rows = [row(name, seconds, own) for name, seconds in best.items()]
     rows += [
         row(name, found, own) if isinstance(found, float) else {"tool": name, "note": found}
@@ -134,14 +130,16 @@ def dense(task: tools.Task, precision: Precision, bias: bool = True) -> np.ndarr
     return tile_scores(test, train, CPU)[0].numpy()
 
 
-def check_lists(scores: np.ndarray, indices: np.ndarray, gap: float) -> None:
-    """Lists must be equal wherever neighbouring scores differ by more than `gap`.
+def check(scores: np.ndarray, indices: np.ndarray, values: np.ndarray) -> None:
+    """Another tool's scores must be equal to 1e-5, its lists wherever scores differ by more.
 
     Raises:
-        AssertionError: another tool lists a sample whose score is clearly lower.
+        AssertionError: a score differs, or a sample is listed whose score is clearly lower.
     """
+    gap = 1e-5 * np.abs(scores).max()
     order = np.argsort(-scores, axis=1, kind="stable")[:, : indices.shape[1]]
     listed, own = (np.take_along_axis(scores, i, axis=1) for i in (indices, order))
+    np.testing.assert_allclose(values, listed, rtol=1e-5, atol=gap)
     assert (np.abs(listed - own) <= gap).all(), "the lists differ"
 
 

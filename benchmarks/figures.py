@@ -104,15 +104,8 @@ def write_results(folder: Path) -> None:
     ids, names = np.arange(count), np.array(CLASSES, dtype=object)
     split = np.where(ids < TEST, "test", "train")
     path = [f"{names[k]}/OIP-{i:06d} è.jpeg" for i, k in zip(ids, label, strict=True)]
-    images = pd.DataFrame(
-        {
-            "sample_id": ids,
-            "split": split,
-            "path": path,
-            "label": names[label],
-            "true_label": names[label],
-        }
-    )
+    facts = {"split": split, "path": path, "label": names[label], "true_label": names[label]}
+    images = pd.DataFrame({"sample_id": ids} | facts)
     images.to_parquet(folder / "manifest.parquet")
     images["confidence"] = rng.random(count).astype(np.float32)
     labels = images[["sample_id"]].assign(label_index=label, keep=True)
@@ -126,16 +119,9 @@ def write_results(folder: Path) -> None:
     images.assign(predicted=names[predicted])[label != predicted].to_parquet(
         folder / "mispredictions.parquet"
     )
-    suspects = images[ids >= TEST].rename(columns={"sample_id": "train_id"})
-    suspects.assign(
-        suggested_label=names[(label[ids >= TEST] + 1) % len(CLASSES)],
-        suggested_probability=0.9,
-        suspicion=0.9,
-        rank=np.arange(1, TRAIN + 1),
-        loss=rng.random(TRAIN),
-        suspected=True,
-        reasons="the loss is high; 18 of 20 nearest neighbours carry another label",
-    ).to_parquet(folder / "suspects.parquet")
+    suspects(images[ids >= TEST], names[(label[ids >= TEST] + 1) % len(CLASSES)]).to_parquet(
+        folder / "suspects.parquet"
+    )
     lists(rng).to_parquet(folder / "topk.parquet")
     np.save(folder / "pixels.npy", rng.integers(0, 255, (count, SIDE, SIDE, 3), dtype=np.uint8))
     (folder / "classes.json").write_text(json.dumps(CLASSES))
@@ -143,6 +129,19 @@ def write_results(folder: Path) -> None:
     evaluation = {"classes": CLASSES, "confusion_matrix": matrix}
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
     curves().to_parquet(folder / "training.parquet")
+
+
+def suspects(images: pd.DataFrame, suggested: np.ndarray) -> pd.DataFrame:
+    """The training images, all of them suspected."""
+    return images.rename(columns={"sample_id": "train_id"}).assign(
+        suggested_label=suggested,
+        suggested_probability=0.9,
+        suspicion=0.9,
+        rank=np.arange(1, TRAIN + 1),
+        loss=np.random.default_rng(1).random(TRAIN),
+        suspected=True,
+        reasons="the loss is high; 18 of 20 nearest neighbours carry another label",
+    )
 
 
 def lists(rng: np.random.Generator) -> pd.DataFrame:

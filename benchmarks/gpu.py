@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tracin.arithmetic import Precision, autocast, matrix_units
 from tracin.checkpoints import load_checkpoint
 from tracin.gradients import extract_factors
 from tracin.images import Augmentation, EpochSampler, TrainingImages, normalise
+from tracin.loss import Loss
 from tracin.samples import Samples
 from tracin.shards import Factors, Slot
 from tracin.tiles import tile_table
@@ -65,38 +66,14 @@ def passes(
     labels = np.arange(len(pixels)) % 10
     model, facts = load_checkpoint(checkpoint)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-6)
     resident = torch.randint(0, 256, (options.batch, 3, SIZE, SIZE), dtype=torch.uint8).to(device)
     answers = torch.arange(options.batch, device=device) % 10
     steps = len(pixels) // options.batch
 
-    def train(batches: Iterator[tuple[Tensor, Tensor]]) -> None:
-        model.train()
-        for images, wanted in batches:
-            with autocast("bfloat16", device):
-                logits = model(normalise(images.to(device, non_blocking=True)))
-            wanted = wanted.to(device, non_blocking=True)
-            optimizer.zero_grad(set_to_none=True)
-            facts.loss.per_sample(logits.float(), wanted).mean().backward()
-            optimizer.step()
-
-    def loaded() -> Iterator[tuple[Tensor, Tensor]]:
-        images = TrainingImages(
-            pixels, np.arange(len(pixels)), labels, Augmentation((0.6, 1.0), True), SIZE
-        )
-        loader = DataLoader(
-            images,
-            options.batch,
-            sampler=EpochSampler(len(pixels), 0),
-            num_workers=options.workers,
-            pin_memory=True,
-            drop_last=True,
-        )
-        return ((batch[0], batch[1]) for batch in loader)
-
+    step = partial(train, model, facts.loss, torch.optim.AdamW(model.parameters(), 1e-6))
     works: dict[str, Work] = {
-        "training, resident": lambda: train(itertools.repeat((resident, answers), steps)),
-        "training, memory map": lambda: train(loaded()),
+        "training, resident": lambda: step(itertools.repeat((resident, answers), steps)),
+        "training, memory map": lambda: step(loaded(pixels, labels, options)),
     }
     samples = Samples(np.arange(len(pixels)), labels)
     for p in PRECISIONS:
@@ -117,6 +94,40 @@ def passes(
         }
         for name, base in rows
     ]
+
+
+def train(
+    model: nn.Module,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterable[tuple[Tensor, Tensor]],
+) -> None:
+    """A training step in bfloat16 on each batch of images and labels."""
+    model.train()
+    device = next(model.parameters()).device
+    for images, wanted in batches:
+        with autocast("bfloat16", device):
+            logits = model(normalise(images.to(device, non_blocking=True)))
+        wanted = wanted.to(device, non_blocking=True)
+        optimizer.zero_grad(set_to_none=True)
+        loss.per_sample(logits.float(), wanted).mean().backward()
+        optimizer.step()
+
+
+def loaded(
+    pixels: np.ndarray, labels: np.ndarray, options: argparse.Namespace
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented batches of an epoch from the memory map, as training reads them."""
+    ids, augmentation = np.arange(len(pixels)), Augmentation((0.6, 1.0), True)
+    loader = DataLoader(
+        TrainingImages(pixels, ids, labels, augmentation, SIZE),
+        options.batch,
+        sampler=EpochSampler(len(pixels), 0),
+        num_workers=options.workers,
+        pin_memory=True,
+        drop_last=True,
+    )
+    return ((batch[0], batch[1]) for batch in loader)
 
 
 def forward(model: nn.Module, images: Tensor, steps: int, precision: Precision) -> None:

@@ -166,20 +166,19 @@ def kronfluence(task: Task) -> None:
             classification = Classification()
             model = prepare_model(model, classification)
             analyzer = Analyzer(
-                f"slot{number}", model, classification, cpu=True, output_dir=folder,
+                f"slot{number}",
+                model,
+                classification,
+                cpu=True,
+                output_dir=folder,
                 disable_tqdm=True,
-            )  # fmt: skip
+            )
             analyzer.fit_all_factors(
                 "identity", task.training, factor_args=FactorArguments(strategy="identity")
             )
+            sizes = {f"per_device_{side}_batch_size": 100 for side in ("query", "train")}
             analyzer.compute_pairwise_scores(
-                "scores",
-                factors_name="identity",
-                query_dataset=task.test,
-                train_dataset=task.training,
-                per_device_query_batch_size=100,
-                per_device_train_batch_size=100,
-                score_args=ScoreArguments(),
+                "scores", "identity", task.test, task.training, score_args=ScoreArguments(), **sizes
             )
             analyzer.load_pairwise_scores("scores")["all_modules"].topk(20, dim=1)
 
