@@ -101,7 +101,17 @@ def test_tables_of_mistakes_agree(demo: Path) -> None:
 
 def test_timings_of_every_heavy_rule(demo: Path) -> None:
     table = pd.read_parquet(demo / "results/original/timings.parquet").set_index("rule")
-    once = "ingest near_duplicates train predict views self_influence topk signals suspects".split()
+    once = [
+        "ingest",
+        "near_duplicates",
+        "train",
+        "predict",
+        "views",
+        "self_influence",
+        "topk",
+        "signals",
+        "suspects",
+    ]
     expected = dict.fromkeys(once, 1) | {"gradients": 4 * (2 + 1 + 1), "tile": 6, "merge": 3}
     assert table["jobs"].to_dict() == expected
     assert table["seconds"].is_monotonic_decreasing and table["share"].sum() > 0.99

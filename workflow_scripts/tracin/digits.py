@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 from tracin.files import atomic_folder
 
 BRIGHTEST = 16
+IMAGES = 1797
 
 
 def write_digits(folder: Path | str) -> None:

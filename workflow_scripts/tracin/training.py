@@ -199,6 +199,13 @@ def _optimizer(run: Run, stage: str) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
 
 
+def trial_pass(run: Run) -> None:
+    """One pass of the second stage over the training images, to see how long it takes."""
+    run.model.to(run.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    loader = _loader(run, EpochSampler(len(run.train), run.seed))
+    _training_pass(run, "trial", _optimizer(run, "full"), loader)
+
+
 def _training_pass(
     run: Run, bar: str, optimizer: torch.optim.Optimizer, loader: DataLoader[Any]
 ) -> float:
