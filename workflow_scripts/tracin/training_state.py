@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,23 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from tracin.checkpoints import load_checkpoint
 from tracin.files import atomic_path
-
-# What reading a file raises that was cut short, changed or taken away.
-DAMAGE = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    KeyError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-    SafetensorError,
-)
-
 
 @dataclass
 class Progress:
@@ -92,7 +77,8 @@ class StateFolder:
             progress, made_with = Progress(**states.pop("progress")), states.pop("fingerprint")
             for epoch in progress.wanted:
                 load_checkpoint(self.weights(epoch))
-        except DAMAGE as error:
+        except Exception as error:
+            # Whatever is wrong with these files, training can do without them.
             print(f"{self.folder} is damaged ({error}): training starts over")
             return None
         if made_with != self.fingerprint:
@@ -121,7 +107,11 @@ class StateFolder:
         """Delete all but the state and the weights of the wanted epochs."""
         keep = {self.file, *map(self.weights, wanted)}
         for path in self.folder.glob("*"):
-            if path not in keep:
+            if path in keep:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -33,9 +33,9 @@ Rates = dict[str, float]
 IMAGES = 64  # random images, used again and again
 CROSSED = 1000  # training images of the measured tile
 START = """
-import resource, torch, tracin.training, tracin.gradients
+import psutil, torch, tracin.training, tracin.gradients
 torch.zeros(1, device="cuda" if torch.cuda.is_available() else "cpu")
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(psutil.Process().memory_info().rss)
 """
 
 
@@ -173,7 +173,7 @@ def _start() -> Rates:
         text=True,
         check=True,
     )
-    return {"start": time.perf_counter() - begin, "idle": int(said.stdout) * 1024.0}
+    return {"start": time.perf_counter() - begin, "idle": float(said.stdout)}
 
 
 def measure(
