@@ -22,6 +22,7 @@ import torch
 from tracin.checkpoints import load_checkpoint
 from tracin.files import atomic_path
 
+
 @dataclass
 class Progress:
     """How far a training is."""
