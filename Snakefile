@@ -5,6 +5,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/timed.smk"
 
 
 check_config()

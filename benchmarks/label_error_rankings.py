@@ -59,10 +59,10 @@ def signal_rankings(results: Path) -> list[Ranking]:
 def seconds(results: Path) -> float:
     """What the combination took beyond training and prediction, from Snakemake's own records."""
     files = [
-        *results.glob("benchmarks/original/seed0/views.tsv"),
-        *results.glob("benchmarks/original/seed0/signals.tsv"),
-        *results.glob("benchmarks/original/seed0/gradients/*/*.tsv"),
-        *results.glob("benchmarks/original/seed0/tiles/train*.tsv"),
+        *results.glob("timings/original/seed0/views.tsv"),
+        *results.glob("timings/original/seed0/signals.tsv"),
+        *results.glob("timings/original/seed0/gradients/*/*.tsv"),
+        *results.glob("timings/original/seed0/tiles/train*.tsv"),
     ]
     return float(sum(pd.read_csv(file, sep="\t")["s"].sum() for file in files))
 
@@ -128,7 +128,7 @@ def fold_baselines(results: Path, folds: int, wrong: np.ndarray) -> list[Ranking
     probabilities = np.stack(table["probabilities"].to_list())
     spent = sum(
         float(pd.read_csv(file, sep="\t")["s"].sum())
-        for file in results.glob("benchmarks/original-fold*/seed0/*.tsv")
+        for file in results.glob("timings/original-fold*/seed0/*.tsv")
     )
     return [
         timed(

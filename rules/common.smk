@@ -269,6 +269,7 @@ def run_results(labels):
     ]
     together = [
         "summary.json",
+        "timings.parquet",
         "label_errors/suspects.parquet",
         "label_errors/estimate.json",
         "figures/label_error_recall.png",

@@ -23,6 +23,8 @@ rule ingest:
         rejected="results/dataset/rejected.csv",
     log:
         "results/logs/dataset/ingest.log",
+    benchmark:
+        "results/timings/dataset/ingest.tsv"
     conda:
         "../envs/tables.yaml"
     threads: 4
@@ -97,6 +99,8 @@ rule near_duplicates:
         ),
     log:
         "results/logs/dataset/near_duplicates.log",
+    benchmark:
+        "results/timings/dataset/near_duplicates.tsv"
     conda:
         "../envs/torch.yaml"
     params:

@@ -189,3 +189,26 @@ rule summarise:
         seeds=config["train"]["seeds"],
     script:
         "../workflow_scripts/summarise.py"
+
+
+rule timings:
+    """Tabulate where the time and the memory went."""
+    input:
+        unpack(timings),
+        code=library("timings.py"),
+    output:
+        table="results/{labels}/timings.parquet",
+        csv=report(
+            "results/{labels}/timings.csv",
+            caption="../report/timings.rst",
+            category="At a glance",
+            labels={"label set": "{labels}", "figure": "time and memory (table)"},
+        ),
+    log:
+        "results/logs/{labels}/timings.log",
+    conda:
+        "../envs/tables.yaml"
+    params:
+        rules=lambda wildcards: list(timings(wildcards)),
+    script:
+        "../workflow_scripts/timings.py"

@@ -11,7 +11,7 @@ rule gradients:
     log:
         "results/logs/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.log",
     benchmark:
-        "results/benchmarks/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.tsv"
+        "results/timings/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -39,6 +39,8 @@ rule self_influence:
         table="results/{labels}/seed{seed}/influence/self.parquet",
     log:
         "results/logs/{labels}/seed{seed}/self_influence.log",
+    benchmark:
+        "results/timings/{labels}/seed{seed}/self_influence.tsv"
     conda:
         "../envs/torch.yaml"
     params:
@@ -58,7 +60,7 @@ rule tile:
     log:
         "results/logs/{labels}/seed{seed}/tiles/{reader}{i}-train{j}.log",
     benchmark:
-        "results/benchmarks/{labels}/seed{seed}/tiles/{reader}{i}-train{j}.tsv"
+        "results/timings/{labels}/seed{seed}/tiles/{reader}{i}-train{j}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 4
@@ -87,6 +89,8 @@ rule merge:
         merged=temp("results/{labels}/seed{seed}/influence/merged/{reader}{i}.parquet"),
     log:
         "results/logs/{labels}/seed{seed}/merge/{reader}{i}.log",
+    benchmark:
+        "results/timings/{labels}/seed{seed}/merge/{reader}{i}.tsv"
     conda:
         "../envs/torch.yaml"
     params:
@@ -113,6 +117,8 @@ rule topk:
         csv="results/{labels}/seed{seed}/influence/influence_scores.csv",
     log:
         "results/logs/{labels}/seed{seed}/topk.log",
+    benchmark:
+        "results/timings/{labels}/seed{seed}/topk.tsv"
     conda:
         "../envs/torch.yaml"
     script:

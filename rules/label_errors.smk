@@ -11,7 +11,7 @@ rule views:
     log:
         "results/logs/{labels}/seed{seed}/views.log",
     benchmark:
-        "results/benchmarks/{labels}/seed{seed}/views.tsv"
+        "results/timings/{labels}/seed{seed}/views.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 2
@@ -88,7 +88,7 @@ rule signals:
     log:
         "results/logs/{labels}/seed{seed}/signals.log",
     benchmark:
-        "results/benchmarks/{labels}/seed{seed}/signals.tsv"
+        "results/timings/{labels}/seed{seed}/signals.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 2
@@ -119,6 +119,8 @@ rule suspects:
         estimate="results/{labels}/label_errors/estimate.json",
     log:
         "results/logs/{labels}/suspects.log",
+    benchmark:
+        "results/timings/{labels}/suspects.tsv"
     conda:
         "../envs/torch.yaml"
     script:

@@ -37,7 +37,7 @@ rule train:
     log:
         "results/logs/{labels}/seed{seed}/train.log",
     benchmark:
-        "results/benchmarks/{labels}/seed{seed}/train.tsv"
+        "results/timings/{labels}/seed{seed}/train.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 8
@@ -76,7 +76,7 @@ rule predict:
     log:
         "results/logs/{labels}/seed{seed}/predict.log",
     benchmark:
-        "results/benchmarks/{labels}/seed{seed}/predict.tsv"
+        "results/timings/{labels}/seed{seed}/predict.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 2

@@ -99,6 +99,27 @@ def test_tables_of_mistakes_agree(demo: Path) -> None:
     )
 
 
+def test_timings_of_every_heavy_rule(demo: Path) -> None:
+    table = pd.read_parquet(demo / "results/original/timings.parquet").set_index("rule")
+    once = [
+        "ingest",
+        "near_duplicates",
+        "train",
+        "predict",
+        "views",
+        "self_influence",
+        "topk",
+        "signals",
+        "suspects",
+    ]
+    expected = dict.fromkeys(once, 1) | {"gradients": 4 * (2 + 1 + 1), "tile": 6, "merge": 3}
+    assert table["jobs"].to_dict() == expected
+    assert table["seconds"].is_monotonic_decreasing and table["share"].sum() > 0.99
+    assert table["peak_memory_mb"].max() > 200
+    assert (table["longest_seconds"] <= table["seconds"]).all()
+    assert not (demo / RUN / "training_state").exists()
+
+
 def test_the_run_ends_with_its_summary(demo: Path) -> None:
     summary = json.loads((demo / "results/original/summary.json").read_text(encoding="utf-8"))
     result = json.loads((demo / RUN / "evaluation.json").read_text())

@@ -12,6 +12,7 @@ from tracin.model import Architecture, build_model, load_backbone
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
 from tracin.training import Recipe, Run, train
+from tracin.training_state import digest, file_stamp
 
 start_log(snakemake.log[0])
 device = pick_device(snakemake.resources.device, snakemake.threads)
@@ -36,10 +37,13 @@ run = Run(
     val=samples["val"],
     device=device,
     seed=params.seed,
-    folder=Path(snakemake.output.best).parent,
+    folder=Path(snakemake.output.best).parent / "training_state",
     batch_size=snakemake.resources.batch_size,
     workers=snakemake.resources.workers,
+    origin={
+        "training code": digest(Path(file).read_bytes() for file in given.code),
+        "pixels": file_stamp(given.pixels),
+    },
 )
-output = snakemake.output
-slots = [Path(slot) for slot in output.slots]
-train(run, Path(output.best), slots, Path(output.table), Path(output.dynamics))
+best, table, dynamics = map(Path, snakemake.output[:3])
+train(run, best, [Path(slot) for slot in snakemake.output.slots], table, dynamics)

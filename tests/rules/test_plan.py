@@ -1,5 +1,6 @@
 """The plan, by dry runs of the real Snakefile: complete in advance, and only what is stale."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,14 @@ from tests.conftest import snakemake
 ROW = re.compile(r"^(\w+) +(\d+)$", re.MULTILINE)
 
 OF_SUSPECTS = {"plot_recall", "plot_candidates", "summarise", "review_page", "export_tables"}
-AFTER_SUSPECTS = OF_SUSPECTS | {"suspects"}
+# The table of timings reads those of all heavy jobs.
+AFTER_SUSPECTS = OF_SUSPECTS | {"suspects", "timings"}
 # The merged lists are temporary, so the signals ask for them again.
 AFTER_SIGNALS = AFTER_SUSPECTS | {"signals", "merge"}
 CROSS_REFERENCE = {"cross_reference", "plot_top_images", "summarise"}
 AFTER_TOPK = CROSS_REFERENCE | {"plot_mistakes", "plot_overall", "plot_classes", "review_page"}
 # The lists of test images, and those of training images, which are evidence of wrong labels.
-LISTS = AFTER_TOPK | {"tile", "merge", "topk"}
+LISTS = AFTER_TOPK | {"tile", "merge", "topk", "timings"}
 EVIDENCE = {"tile", "merge"} | AFTER_SIGNALS
 TILES = LISTS | EVIDENCE
 AFTER_GRADIENTS = TILES | {"gradients", "self_influence"}
@@ -31,6 +33,7 @@ AFTER_PREDICTIONS = {
     "mispredictions",
     "plot_confusion",
     "plot_mispredictions",
+    "timings",
 } | AFTER_TOPK
 AFTER_TRAINING = AFTER_GRADIENTS | AFTER_VIEWS | AFTER_PREDICTIONS | {"train"}
 AFTER_TRAINING |= {"plot_learning_curves"}
@@ -42,7 +45,7 @@ STALE: list[tuple[str, object, set[str]]] = [
     ("label_errors.opponents", 7, EVIDENCE),
     ("label_errors.neighbours", 7, AFTER_SIGNALS),
     ("label_errors.random_views", 1, AFTER_VIEWS),
-    ("dataset.near_duplicate_bits", 1, {"near_duplicates"}),
+    ("dataset.near_duplicate_bits", 1, {"near_duplicates", "timings"}),
     ("influence.layers", ["layer4"], AFTER_GRADIENTS),
     ("influence.projection_dim", 8, set()),
     ("influence.normalise", "cosine", LISTS),
@@ -87,6 +90,19 @@ def setting(folder: Path, key: str, value: object) -> Iterator[Path]:
 
 
 def test_a_finished_run_has_nothing_to_do(demo: Path) -> None:
+    assert jobs(snakemake(demo, "-n")) == {}
+
+
+def test_a_job_that_was_not_timed_is_not_run_for_its_time(demo: Path) -> None:
+    timing = demo / "results/timings/original/seed0/train.tsv"
+    content = timing.read_bytes()
+    timing.unlink()
+    try:
+        assert set(jobs(snakemake(demo, "-n"))) == {"timings"}
+    finally:
+        timing.write_bytes(content)
+        newer = (demo / "results/original/seed0/best.safetensors").stat().st_mtime_ns
+        os.utime(timing, ns=(newer, newer))
     assert jobs(snakemake(demo, "-n")) == {}
 
 

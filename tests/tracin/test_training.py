@@ -50,10 +50,17 @@ def pixels(test_seed: int = 0) -> np.ndarray:
 
 
 def run_training(
-    folder: Path, recipe: Recipe = RECIPE, test_seed: int = 0, workers: int = 0, slots: int = 3
+    folder: Path,
+    recipe: Recipe = RECIPE,
+    test_seed: int = 0,
+    workers: int = 0,
+    slots: int = 3,
+    labels: np.ndarray = LABELS,
+    first_weights: int = 0,
+    origin: dict[str, str] | None = None,
 ) -> pd.DataFrame:
     """Train into `folder`; the table of epochs."""
-    torch.manual_seed(0)
+    torch.manual_seed(first_weights)
     architecture = Architecture("resnet18", CLASSES, stem="small")
     run = Run(
         model=build_model(architecture),
@@ -61,13 +68,14 @@ def run_training(
         loss=Loss((1.0,) * CLASSES, 0.1),
         recipe=recipe,
         pixels=pixels(test_seed),
-        train=Samples(TRAIN, LABELS[TRAIN]),
-        val=Samples(VAL, LABELS[VAL]),
+        train=Samples(TRAIN, labels[TRAIN]),
+        val=Samples(VAL, labels[VAL]),
         device=CPU,
         seed=0,
-        folder=folder,
+        folder=folder / "training_state",
         batch_size=16,
         workers=workers,
+        origin=origin or {},
     )
     paths = [folder / f"{slot}.safetensors" for slot in range(slots)]
     train(run, folder / "best.safetensors", paths, folder / "table.parquet", folder / "dynamics")

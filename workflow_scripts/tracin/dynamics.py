@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,6 +62,17 @@ class Dynamics:
         """Share of the samples seen in the last epoch that were predicted as labels [n] say."""
         seen = self.predicted[-1] >= 0
         return float((self.predicted[-1] == labels)[seen].float().mean())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` of another recorder of the same samples needs to go on."""
+        return {name: value for name, value in vars(self).items() if name != "sample_id"}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        device = self._weight.device
+        for name, value in state.items():
+            moved = [v.to(device) for v in value] if isinstance(value, list) else value.to(device)
+            setattr(self, name, moved)
 
     def save(self, path: Path | str) -> None:
         """Write sample_id [n]; loss, margin, predicted [epochs, n]; log_probabilities [n, classes].

@@ -20,6 +20,7 @@ from torch.nn import functional
 from tracin.arithmetic import Precision
 from tracin.checkpoints import load_checkpoint
 from tracin.inference import forward
+from tracin.memory import halving
 from tracin.samples import Samples
 from tracin.shards import Factors, Sketches, by_slot, read_factors, save_shard
 from tracin.sketch import Layers, Sketcher
@@ -46,9 +47,29 @@ def extract_factors(
 ) -> tuple[Factors, float]:
     """The factors of `samples` and the head's learning rate at a checkpoint.
 
+    Works in smaller batches where memory runs out.
+
     Raises:
         FloatingPointError: a factor is NaN or infinite; sample and checkpoint are named.
     """
+
+    def by(size: int) -> tuple[Factors, float]:
+        return _extract(checkpoint_path, pixels, samples, size, device, beyond, precision)
+
+    factors, rate = halving(batch_size, by)
+    _check_finite(factors, checkpoint_path)
+    return factors, rate
+
+
+def _extract(
+    checkpoint_path: Path | str,
+    pixels: np.ndarray,
+    samples: Samples,
+    batch_size: int,
+    device: torch.device,
+    beyond: Beyond | None,
+    precision: Precision,
+) -> tuple[Factors, float]:
     model, facts = load_checkpoint(checkpoint_path)
     model.to(device)
     labels = torch.from_numpy(samples.labels).to(device)
@@ -70,9 +91,7 @@ def extract_factors(
             sketches = sketcher.backward(logits, errors) if sketcher else {}
             found.append({"activations": activations, "errors": errors, **sketches})
     rates = {"head": facts.learning_rate_head, "backbone": facts.learning_rate_backbone}
-    factors = _joined(samples.ids, found, rates)
-    _check_finite(factors, checkpoint_path)
-    return factors, facts.learning_rate_head
+    return _joined(samples.ids, found, rates), facts.learning_rate_head
 
 
 def _joined(ids: np.ndarray, batches: list[dict[str, Tensor]], rates: dict[str, float]) -> Factors:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from tracin.arithmetic import Precision, ahead, autocast, matrix_units, send
 from tracin.images import normalise, read_batch
 from tracin.loss import Loss
+from tracin.memory import halving
 from tracin.model import final_linear
 from tracin.samples import Samples
 
@@ -64,13 +65,17 @@ def evaluate(
     batch_size: int,
     device: torch.device,
 ) -> tuple[float, float]:
-    """Mean per-sample loss and accuracy of `samples`."""
-    total, right = 0.0, 0
+    """Mean per-sample loss and accuracy of `samples`; smaller batches where memory runs out."""
     labels = torch.from_numpy(samples.labels).to(device)
-    for rows, logits, _ in forward(model, pixels, samples.ids, input_size, batch_size, device):
-        total += float(loss.per_sample(logits, labels[rows]).sum())
-        right += int((logits.argmax(dim=1) == labels[rows]).sum())
-    return total / len(samples), right / len(samples)
+
+    def by(size: int) -> tuple[float, float]:
+        total, right = 0.0, 0
+        for rows, logits, _ in forward(model, pixels, samples.ids, input_size, size, device):
+            total += float(loss.per_sample(logits, labels[rows]).sum())
+            right += int((logits.argmax(dim=1) == labels[rows]).sum())
+        return total / len(samples), right / len(samples)
+
+    return halving(batch_size, by)
 
 
 def predict(
@@ -81,12 +86,16 @@ def predict(
     batch_size: int,
     device: torch.device,
 ) -> pd.DataFrame:
-    """Columns sample_id, label_index, predicted_index, confidence, probabilities (a list)."""
-    parts = [
-        logits.softmax(dim=1).cpu()
-        for _, logits, _ in forward(model, pixels, samples.ids, input_size, batch_size, device)
-    ]
-    probabilities = torch.cat(parts).numpy()
+    """Columns sample_id, label_index, predicted_index, confidence, probabilities (a list).
+
+    Works in smaller batches where memory runs out.
+    """
+
+    def by(size: int) -> list[Tensor]:
+        passes = forward(model, pixels, samples.ids, input_size, size, device)
+        return [logits.softmax(dim=1).cpu() for _, logits, _ in passes]
+
+    probabilities = torch.cat(halving(batch_size, by)).numpy()
     return pd.DataFrame(
         {
             "sample_id": samples.ids,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,16 @@ def on_device(factors: Factors, device: torch.device) -> Factors:
             part: Sketches(send(sketches.values, device), sketches.learning_rate)
             for part, sketches in factors.sketches.items()
         },
+    )
+
+
+def only_rows(factors: Factors, rows: slice) -> Factors:
+    """Some rows of the factors."""
+    return Factors(
+        factors.sample_id[rows],
+        factors.activations[rows],
+        factors.errors[rows],
+        {p: replace(s, values=s.values[rows]) for p, s in factors.sketches.items()},
     )
 
 

@@ -28,9 +28,10 @@ from tracin.influence import (
     tile_scores,
     topk_table,
 )
+from tracin.memory import halving
 from tracin.pruning import GROUP, Bound, Side, alike, likely, missing
 from tracin.samples import block_rows
-from tracin.shards import Slot
+from tracin.shards import Slot, only_rows
 
 COLUMNS = 512  # training samples at once, so that a product stays in a CPU's cache
 PROBES = 4
@@ -47,17 +48,33 @@ def tile_table(
 ) -> pd.DataFrame:
     """The table of `influence.topk_table` for a tile, from iterables that can be read again.
 
-    Dense on a GPU and with sketched layers. On a CPU all slots of the tile are in memory at once,
-    and `torch.get_num_threads()` threads each multiply on their own.
+    Dense on a GPU and with sketched layers, with fewer test samples at once where memory runs
+    out. On a CPU all slots of the tile are in memory at once, and `torch.get_num_threads()` threads
+    each multiply on their own.
 
     Raises:
         ValueError: the slots list different samples, or their learning rates differ.
         FloatingPointError: a score is NaN or infinite; the pair of samples is named.
     """
     if device.type != "cpu" or any(factors.sketches for factors, _ in (next(iter(train)),)):
-        return topk_table(*tile_scores(test, train, device, cosine), k)
+        return _dense_table(test, train, k, device, cosine)
     tile = Tile(*_sides(test, train, cosine), k)
     return lists(tile.test.ids, tile.ranked(prune))
+
+
+def _dense_table(
+    test: Iterable[Slot], train: Iterable[Slot], k: int, device: torch.device, cosine: bool
+) -> pd.DataFrame:
+    samples = len(next(iter(test))[0].sample_id)
+
+    def by(size: int) -> pd.DataFrame:
+        tables = []
+        for rows in _parts(samples, size):
+            part = ((only_rows(factors, rows), rate) for factors, rate in test)
+            tables.append(topk_table(*tile_scores(part, train, device, cosine), k))
+        return pd.concat(tables, ignore_index=True)
+
+    return halving(samples, by)
 
 
 def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[Side, Side]:

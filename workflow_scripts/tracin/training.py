@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,15 +17,16 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from tracin.checkpoints import Checkpoint, save_checkpoint
+from tracin.checkpoints import Checkpoint, save_checkpoint, weights_hash
 from tracin.dynamics import Dynamics
-from tracin.files import write_parquet
+from tracin.files import atomic_path, write_parquet
 from tracin.images import Augmentation, EpochSampler, TrainingImages, normalise
 from tracin.inference import evaluate
 from tracin.loss import Loss
 from tracin.model import Architecture
 from tracin.samples import Samples
 from tracin.slots import choose_slots, is_pooled
+from tracin.training_state import Progress, StateFolder, digest
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,10 @@ class Recipe:
 
 @dataclass
 class Run:
-    """One training run on its way: network, loss, data, and where its files go."""
+    """One training run on its way: network, loss, data, and a folder for its state alone.
+
+    `origin` names what else its result depends on, as `StateFolder` wants it.
+    """
 
     model: nn.Module
     architecture: Architecture
@@ -65,66 +70,103 @@ class Run:
     folder: Path
     batch_size: int
     workers: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-    pool: dict[int, float] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
         self.dynamics = Dynamics(self.train.ids, self.architecture.classes, self.device)
 
-    def pooled(self, epoch: int) -> Path:
-        """Where the checkpoint of an epoch waits until the slots are filled."""
-        return self.folder / "pool" / f"{epoch}.safetensors"
+    def fingerprint(self) -> dict[str, str]:
+        """What the result depends on, before the first step."""
+        settings = (self.recipe, self.architecture, self.loss, self.seed)
+        labels = (self.train.ids, self.train.labels, self.val.ids, self.val.labels)
+        return {
+            "settings": digest([repr(settings).encode()]),
+            "labels": digest(array.tobytes() for array in labels),
+            "first weights": weights_hash(self.model.state_dict()),
+            "torch version": str(torch.__version__),
+            **self.origin,
+        }
 
 
 def train(run: Run, best: Path, slots: list[Path], table: Path, dynamics: Path) -> None:
     """Train, and write the best weights, the filled slots, the table of epochs and the dynamics.
 
+    Goes on from the state in `run.folder` if a killed training of the same fingerprint left one.
+
     Raises:
         FloatingPointError: a loss is NaN or infinite; the epoch is named.
         ValueError: fewer epochs were pooled than there are slots.
     """
-    shutil.rmtree(run.folder / "pool", ignore_errors=True)
+    saved = StateFolder(run.folder, run.fingerprint())
     run.model.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    lowest = float("inf")
+    states: dict[str, Any] = {}
+    if found := saved.read():
+        run.progress, states = found
+        run.model.load_state_dict(states.pop("model"))
+        run.dynamics.load_state_dict(states.pop("dynamics"))
+    saved.tidy(run.progress.wanted)
     for stage, epochs in (("head", run.recipe.head_epochs), ("full", run.recipe.epochs)):
-        lowest = _stage(run, stage, epochs, lowest, best)
-    last = len(run.history)
-    if last not in run.pool:
-        _save(run, run.pooled(last))
-        run.pool[last] = run.history[-1]["train_loss"]
-    for epoch, slot in zip(choose_slots(run.pool, len(slots)), slots, strict=True):
-        slot.parent.mkdir(parents=True, exist_ok=True)
-        run.pooled(epoch).replace(slot)
-    shutil.rmtree(run.folder / "pool")
+        _stage(run, stage, epochs, saved, states if run.progress.stage == stage else {})
+    _finish(run, saved, best, slots)
     run.dynamics.save(dynamics)
-    write_parquet(pd.DataFrame(run.history), table)
+    write_parquet(pd.DataFrame(run.progress.history), table)
+    saved.remove()
 
 
-def _stage(run: Run, stage: str, epochs: int, lowest: float, best: Path) -> float:
-    """Run one stage; return the lowest validation loss so far, whose weights are in `best`."""
-    if epochs == 0:
-        return lowest
+def _finish(run: Run, saved: StateFolder, best: Path, slots: list[Path]) -> None:
+    """Write the best weights and the slots; copies, since a killed job's outputs are deleted."""
+    progress = run.progress
+    last = len(progress.history)
+    if last not in progress.wanted:
+        _save(run, saved.weights(last))
+    pool = progress.pool | {last: progress.history[-1]["train_loss"]}
+    chosen = zip(choose_slots(pool, len(slots)), slots, strict=True)
+    for epoch, path in [(progress.best, best), *chosen]:
+        with atomic_path(path) as temporary:
+            shutil.copyfile(saved.weights(epoch), temporary)
+
+
+def _stage(run: Run, stage: str, epochs: int, saved: StateFolder, states: dict[str, Any]) -> None:
+    """Run one stage, or the rest of it where `states` holds the optimizer's on its way."""
+    progress, recipe = run.progress, run.recipe
+    last = epochs + (recipe.head_epochs if stage == "full" else 0)
+    if len(progress.history) >= last:
+        return
     optimizer = _optimizer(run, stage)
     scheduler = ReduceLROnPlateau(
-        optimizer, factor=run.recipe.plateau_factor, patience=run.recipe.plateau_patience
+        optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience
     )
-    waited, sampler = 0, EpochSampler(len(run.train), run.seed)
+    if states:
+        optimizer.load_state_dict(states.pop("optimizer"))
+        scheduler.load_state_dict(states.pop("scheduler"))
+    else:
+        progress.stage, progress.waited = stage, 0
+    sampler = EpochSampler(len(run.train), run.seed)
     loader = _loader(run, sampler)
-    for _ in range(epochs):
-        sampler.epoch = len(run.history) + 1
+    while len(progress.history) < last:
+        if stage == "full" and progress.waited >= recipe.patience:
+            print(f"early stop: no better validation loss for {progress.waited} epochs")
+            break
+        sampler.epoch = len(progress.history) + 1
         row = _epoch(run, stage, optimizer, loader)
         scheduler.step(row["val_loss"])
-        waited += 1
-        if row["val_loss"] < lowest:
-            lowest, waited = row["val_loss"], 0
-            _save(run, best)
-        if is_pooled(row["epoch"], run.recipe.checkpoint_every):
-            _save(run, run.pooled(row["epoch"]))
-            run.pool[row["epoch"]] = row["train_loss"]
-        if stage == "full" and waited >= run.recipe.patience:
-            print(f"early stop: no better validation loss for {waited} epochs")
-            break
-    return lowest
+        _note(run, row, saved)
+        trainers = {"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+        learned = {"model": run.model.state_dict(), "dynamics": run.dynamics.state_dict()}
+        saved.write(progress, trainers | learned)
+
+
+def _note(run: Run, row: dict[str, Any], saved: StateFolder) -> None:
+    """Take an epoch into the progress, and keep its weights if they may be wanted."""
+    progress, epoch = run.progress, row["epoch"]
+    progress.waited += 1
+    if row["val_loss"] < progress.lowest:
+        progress.lowest, progress.waited, progress.best = row["val_loss"], 0, epoch
+    if is_pooled(epoch, run.recipe.checkpoint_every):
+        progress.pool[epoch] = row["train_loss"]
+    if epoch in progress.wanted:
+        _save(run, saved.weights(epoch))
 
 
 def _loader(run: Run, sampler: EpochSampler) -> DataLoader[Any]:
@@ -157,6 +199,13 @@ def _optimizer(run: Run, stage: str) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
 
 
+def trial_pass(run: Run) -> None:
+    """One pass of the second stage over the training images, to see how long it takes."""
+    run.model.to(run.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    loader = _loader(run, EpochSampler(len(run.train), run.seed))
+    _training_pass(run, "trial", _optimizer(run, "full"), loader)
+
+
 def _training_pass(
     run: Run, bar: str, optimizer: torch.optim.Optimizer, loader: DataLoader[Any]
 ) -> float:
@@ -186,7 +235,9 @@ def _epoch(
     run: Run, stage: str, optimizer: torch.optim.Optimizer, loader: DataLoader[Any]
 ) -> dict[str, Any]:
     """One pass over the training images and one over the validation images: a history row."""
-    epoch, start = len(run.history) + 1, time.perf_counter()
+    epoch, start = len(run.progress.history) + 1, time.perf_counter()
+    # What draws from torch's generators is a function of seed and epoch: none needs to be saved.
+    torch.manual_seed(int(np.random.SeedSequence([run.seed, epoch]).generate_state(1)[0]))
     run.model.train(stage == "full")
     train_loss = _training_pass(run, f"epoch {epoch} ({stage})", optimizer, loader)
     train_accuracy = run.dynamics.accuracy(torch.from_numpy(run.train.labels).to(run.device))
@@ -218,12 +269,12 @@ def _record(run: Run, row: dict[str, Any]) -> None:
             f"validation loss {row['val_loss']}. Lower the learning rates or set "
             "train.precision to float32."
         )
-    run.history.append(row)
+    run.progress.history.append(row)
     print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})
 
 
 def _save(run: Run, path: Path) -> None:
-    row = run.history[-1]
+    row = run.progress.history[-1]
     checkpoint = Checkpoint(
         architecture=run.architecture,
         loss=run.loss,

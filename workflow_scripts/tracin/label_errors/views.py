@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from tracin.files import atomic_path
 from tracin.images import Augmentation, TrainingImages
 from tracin.inference import forward
+from tracin.memory import halving
 from tracin.samples import Samples
 
 CHUNK = 1024  # random views in memory at a time
@@ -61,7 +62,22 @@ def see(
 
     Averaging over label-preserving views is test-time augmentation (Krizhevsky, Sutskever and
     Hinton, NeurIPS 2012, section 4.1). What preserves the label, training's augmentation says.
+    Works in smaller batches where memory runs out.
     """
+
+    def by(size: int) -> Views:
+        return _see(model, pixels, samples, replace(viewing, batch_size=size), device)
+
+    return halving(viewing.batch_size, by)
+
+
+def _see(
+    model: torch.nn.Module,
+    pixels: np.ndarray,
+    samples: Samples,
+    viewing: Viewing,
+    device: torch.device,
+) -> Views:
     plain, features = _pass(model, pixels, samples.ids, viewing, device)
     probabilities, count = plain.clone(), 1
     sources = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []

@@ -1,0 +1,205 @@
+"""How fast this machine works, measured for a few seconds on the real code and random images."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tracin.checkpoints import Checkpoint, save_checkpoint
+from tracin.decoding import decode_image
+from tracin.gradients import Beyond, extract_factors
+from tracin.images import Augmentation, TrainingImages
+from tracin.inference import predict
+from tracin.loss import Loss
+from tracin.model import build_model, final_linear
+from tracin.planning.network import architecture_of
+from tracin.samples import Samples
+from tracin.shards import Factors
+from tracin.tiles import tile_table
+from tracin.training import Recipe, Run, trial_pass
+
+Rates = dict[str, float]
+IMAGES = 64  # random images, used again and again
+CROSSED = 1000  # training images of the measured tile
+START = """
+import psutil, torch, tracin.training, tracin.gradients
+torch.zeros(1, device="cuda" if torch.cuda.is_available() else "cpu")
+print(psutil.Process().memory_info().rss)
+"""
+
+
+def per_second(work: Callable[[int], object], seconds: float, start: int = 4) -> float:
+    """How many more images `work` does per second, from two passes of which one is twice as long.
+
+    What a pass takes whatever its size, such as the start of loader processes, falls out.
+    """
+    work(start)
+    took, size = [0.0], start
+    while took[-1] < seconds:
+        begin = time.perf_counter()
+        work(size)
+        took.append(time.perf_counter() - begin)
+        size *= 2
+    last = size // 2
+    if len(took) == 2:
+        return last / took[-1]
+    return last / 2 / max(took[-1] - took[-2], took[-1] / 10)
+
+
+class Trial:
+    """Each kind of work that a run of some settings does, on as many random images as wanted."""
+
+    def __init__(self, settings: Mapping[str, Any], classes: int, folder: Path) -> None:
+        name = settings["compute"]["device"]
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        self.settings, self.device, self.folder = settings, torch.device(name), folder
+        train = dict(settings["train"])
+        self.augmentation = Augmentation(**train["augmentation"])
+        recipe = {f.name: train[f.name] for f in fields(Recipe)}
+        self.recipe = Recipe(**recipe | {"augmentation": self.augmentation})
+        self.architecture = architecture_of(settings, classes)
+        self.model = build_model(self.architecture)
+        self.loss = Loss((1.0,) * classes, train["label_smoothing"])
+        size = settings["dataset"]["stored_size"]
+        self.pixels = np.random.default_rng(0).integers(
+            0, 256, (IMAGES, size, size, 3), dtype=np.uint8
+        )
+        facts = Checkpoint(self.architecture, self.loss, self.recipe.input_size, 1, 1.0, 1.0, 1.0)
+        self.checkpoint = folder / "trial.safetensors"
+        save_checkpoint(self.model, facts, self.checkpoint)
+
+    def samples(self, n: int) -> Samples:
+        return Samples(np.arange(n) % IMAGES, np.arange(n) % self.architecture.classes)
+
+    def train(self, n: int) -> None:
+        compute = self.settings["compute"]
+        run = Run(
+            model=self.model,
+            architecture=self.architecture,
+            loss=self.loss,
+            recipe=self.recipe,
+            pixels=self.pixels,
+            train=self.samples(n),
+            val=self.samples(1),
+            device=self.device,
+            seed=0,
+            folder=self.folder,
+            batch_size=compute["batch_size"],
+            workers=compute["workers"],
+        )
+        trial_pass(run)
+
+    def forward(self, n: int) -> None:
+        batch_size = self.settings["compute"]["batch_size"]
+        size, model = self.recipe.input_size, self.model
+        predict(model, self.pixels, self.samples(n), size, batch_size, self.device)
+
+    def gradients(self, n: int) -> None:
+        influence = self.settings["influence"]
+        beyond = (
+            None
+            if influence["layers"] == "head"
+            else Beyond(influence["layers"], influence["projection_dim"])
+        )
+        batch_size, precision = self.settings["compute"]["batch_size"], influence["precision"]
+        samples = self.samples(n)
+        extract_factors(
+            self.checkpoint, self.pixels, samples, batch_size, self.device, beyond, precision
+        )
+
+    def augment(self, n: int) -> None:
+        samples, size = self.samples(n), self.recipe.input_size
+        images = TrainingImages(self.pixels, samples.ids, samples.labels, self.augmentation, size)
+        for position in range(n):
+            images[position, position]
+
+    def cross(self, n: int) -> None:
+        """One checkpoint's tile of n test and CROSSED training images."""
+        width = final_linear(self.model).in_features + 1
+        sides = [
+            Factors(
+                torch.arange(at, at + size),
+                torch.randn(size, width),
+                torch.randn(size, self.architecture.classes),
+            )
+            for at, size in ((0, n), (n, CROSSED))
+        ]
+        k = self.settings["influence"]["top_k"]
+        tile_table([(sides[0], 1.0)], [(sides[1], 1.0)], k, self.device)
+
+
+def decoder(files: Sequence[Path], size: int) -> Callable[[int], None]:
+    """Decodes so many images: of these files, or of one that is like a photograph of the web."""
+    sources: list[Any] = list(files)
+    if not sources:
+        buffer, pixels = io.BytesIO(), np.random.default_rng(0).integers(0, 256, (24, 32, 3))
+        image = Image.fromarray(pixels.astype(np.uint8)).resize((500, 375))
+        image.save(buffer, "JPEG", quality=90)
+        sources = [buffer]
+
+    def work(n: int) -> None:
+        for i in range(n):
+            source = sources[i % len(sources)]
+            if isinstance(source, io.BytesIO):
+                with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+                    file.write(source.getvalue())
+                    file.flush()
+                    decode_image(file.name, size)
+            else:
+                decode_image(source, size)
+
+    return work
+
+
+def _start() -> Rates:
+    """Seconds until a job works, and the bytes of memory that it holds then."""
+    begin = time.perf_counter()
+    said = subprocess.run(
+        [sys.executable, "-c", START],
+        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {"start": time.perf_counter() - begin, "idle": float(said.stdout)}
+
+
+def measure(
+    settings: Mapping[str, Any],
+    classes: int,
+    files: Sequence[Path],
+    given: Rates,
+    seconds: float,
+) -> Rates:
+    """The given rates, and what they lack, each measured for about three times `seconds`.
+
+    Images per second are `decode` and `augment` (one core), `train`, `forward` and `gradients`;
+    `pairs` of a tile per second and checkpoint; `start`, the seconds until a job works, and `idle`,
+    the bytes of memory that it holds then.
+    """
+    rates = _start() | given
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial(settings, classes, Path(folder))
+        work: dict[str, Callable[[int], object]] = {
+            "train": trial.train,
+            "forward": trial.forward,
+            "gradients": trial.gradients,
+            "augment": trial.augment,
+            "pairs": trial.cross,
+            "decode": decoder(files, settings["dataset"]["stored_size"]),
+        }
+        for name in work.keys() - rates.keys():
+            rates[name] = per_second(work[name], seconds) * (CROSSED if name == "pairs" else 1)
+    return rates
