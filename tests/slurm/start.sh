@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # start.sh FOLDER: a Slurm of two nodes with two fake GPUs each on this machine, its files in FOLDER.
-# Needs root; installs Debian's packages where they are missing. Prints what is missing otherwise, and ends with 3.
+# Needs root; installs Debian's packages where they are missing. Says what is missing otherwise, and ends with 3.
 set -euo pipefail
 folder=$(realpath -m "$1")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -46,5 +46,5 @@ for _ in $(seq 100); do
   [ "$(sinfo -h -N -p cpu -t idle -o %N 2> /dev/null | wc -l)" = 2 ] && exit 0
   sleep 0.2
 done
-tail -n 5 "$folder"/log/*.log
-refuse "the nodes did not come up"
+tail -n 20 "$folder"/log/*.log
+exit 1
