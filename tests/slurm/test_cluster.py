@@ -29,9 +29,9 @@ SMALL = {
     "figures": {"grid_images": 6, "mistakes": 2, "detailed": 1},
 }
 # One thread everywhere, so that sums are taken in the same order on both sides.
-COMMON = ("--configfile", "small.yaml", "--max-threads", "1")
+COMMON = ("--max-threads", "1", "--configfile", "small.yaml")
 # As shipped, but for what this cluster lacks (slurmdbd) and for a test's patience.
-PROFILE = ("--profile", "profiles/slurm", "--slurm-status-command", "squeue")
+PROFILE: tuple[str, ...] = ("--profile", "profiles/slurm", "--slurm-status-command", "squeue")
 PROFILE += ("--slurm-init-seconds-before-status-checks", "1")
 # GPUs, MB and minutes of a first attempt, as the profile has them.
 REQUESTS = {
