@@ -4,6 +4,10 @@ configfile: f"{workflow.basedir}/config.yaml"
 report: "report/workflow.rst"
 
 
+# Only with --sdm apptainer; built from envs/tracin.def.
+container: f"{workflow.basedir}/envs/tracin.sif"
+
+
 include: "rules/common.smk"
 include: "rules/timed.smk"
 

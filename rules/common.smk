@@ -123,7 +123,7 @@ def planted_noise():
     return float(share)
 
 
-def gpu(wildcards=None):
+def gpu():
     """GPUs of a job that can use one."""
     device = config["compute"]["device"]
     found = device == "auto" and shutil.which("nvidia-smi") is not None
@@ -162,14 +162,12 @@ def overlapping_shards(block, reader=None):
             for s in range(count)
             if s * blocks < (tile + 1) * count and tile * count < (s + 1) * blocks
         ]
-        return expand(
-            "results/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.safetensors",
-            slot=range(config["influence"]["checkpoints"]),
-            split=split,
-            block=near,
-            labels=wildcards.labels,
-            seed=wildcards.seed,
-        )
+        # Not expand(): of 10,000 tiles it is a tenth of the time to plan.
+        return [
+            f"results/{wildcards.labels}/seed{wildcards.seed}/gradients/{slot}/{split}-{s}.safetensors"
+            for slot in range(config["influence"]["checkpoints"])
+            for s in near
+        ]
 
     return paths
 

@@ -16,7 +16,7 @@ rule gradients:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        gpu=gpu,
+        gpu=gpu(),
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
     params:
@@ -65,7 +65,7 @@ rule tile:
         "../envs/torch.yaml"
     threads: 4
     resources:
-        gpu=gpu,
+        gpu=gpu(),
         device=config["compute"]["device"],
     params:
         normalise=lambda wildcards: normalisation(wildcards.reader),

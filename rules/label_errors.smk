@@ -16,7 +16,7 @@ rule views:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        gpu=gpu,
+        gpu=gpu(),
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
     params:

@@ -42,7 +42,7 @@ rule train:
         "../envs/torch.yaml"
     threads: 8
     resources:
-        gpu=gpu,
+        gpu=gpu(),
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
         workers=config["compute"]["workers"],
@@ -81,7 +81,7 @@ rule predict:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        gpu=gpu,
+        gpu=gpu(),
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
     script:

@@ -1,5 +1,6 @@
 """The conda environments must hold the versions that the lock holds."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,22 @@ def test_environment_matches_lock(path: Path) -> None:
     )
     assert pinned
     assert pinned == {name: locked.get(PYPI_NAMES.get(name, name)) for name in pinned}
+
+
+def test_container_installs_the_lock() -> None:
+    definition = (ROOT / "envs" / "tracin.def").read_text(encoding="utf-8")
+    source, target = re.search(r"%files\n +(\S+) (\S+)\n", definition).groups()  # type: ignore[union-attr]
+    assert source == "requirements.lock" and f"pip install --no-cache-dir -r {target}" in definition
+    pythons = {
+        item
+        for path in ENVIRONMENTS
+        for item in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
+        if item.startswith("python=")
+    }
+    assert {f"From: {item.replace('=', ':')}-slim-bookworm" for item in pythons} <= set(
+        definition.splitlines()
+    )
+    assert "snakemake-executor-plugin-slurm" in locked_versions()
 
 
 def test_lock_has_no_local_versions() -> None:

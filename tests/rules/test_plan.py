@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 import pytest
 import yaml
@@ -161,6 +162,19 @@ def test_the_whole_plan_is_known_without_data(workflow: Path) -> None:
     assert planned["gradients"] == 5 * (4 + 2 + 1)
     assert planned["tile"] == 4 * 2 + 4 * 4
     assert planned["weights"] == 1
+
+
+def test_a_thousand_tiles_are_planned_in_seconds(workflow: Path) -> None:
+    """docs/slurm.md has the figures of ten thousand."""
+    blocks = {"train": 30, "test": 4}
+    overlay = {"influence": {"shards": blocks | {"val": 1}, "tiles": blocks}}
+    (workflow / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    files = ("--configfile", "examples/animals10.yaml", "overlay.yaml")
+    before = getrusage(RUSAGE_CHILDREN)
+    planned = jobs(snakemake(workflow, "-n", *files))
+    after = getrusage(RUSAGE_CHILDREN)
+    assert planned["tile"] == 30 * (30 + 4) and planned["gradients"] == 5 * (30 + 4 + 1)
+    assert after.ru_utime - before.ru_utime < 15
 
 
 def test_wrong_settings_are_listed_together(workflow: Path) -> None:

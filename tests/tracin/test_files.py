@@ -59,6 +59,22 @@ def test_a_killed_writer_leaves_nothing_that_looks_finished(tmp_path: Path) -> N
     assert killed.returncode == -signal.SIGKILL and not target.exists()
 
 
+def test_a_job_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from tracin.files import atomic_path\n"
+        "from tracin.runtime import start_log\n"
+        "start_log(sys.argv[1] + '/log')\n"
+        "with atomic_path(sys.argv[1] + '/result') as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env={"PYTHONPATH": ":".join(sys.path)}
+    )
+    assert ended.returncode == 1
+    assert (tmp_path / "log").read_text() == "stopped by signal 15\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx"])
 @pytest.mark.parametrize("kind", ["object", "str", "category"])
 def test_csv_cells_are_no_formulas(tmp_path: Path, cell: str, kind: str) -> None:
