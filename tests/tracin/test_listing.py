@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tracin.errors import UserError
 from tracin.listing import folder_fingerprint, list_folder, list_manifest
 
 
@@ -26,7 +27,7 @@ def test_folder_is_recursive_sorted_and_skips_hidden(tmp_path: Path) -> None:
 
 
 def test_unusable_folders_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="one sub-folder per class"):
+    with pytest.raises(UserError, match="one sub-folder per class"):
         list_folder(tmp_path / "none")
     with pytest.raises(ValueError, match="sub-folder"):
         list_folder(tmp_path)
@@ -67,7 +68,7 @@ def test_manifest_errors_name_rows(tmp_path: Path, rows: str, problem: str) -> N
 
 def test_manifest_missing_things(tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UserError):
         list_manifest(file, "label")
     file.write_text("path,label\na,b\n")
     with pytest.raises(ValueError, match="noisy"):

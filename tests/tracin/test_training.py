@@ -11,6 +11,7 @@ import torch
 
 from tracin.checkpoints import load_checkpoint, read_metadata
 from tracin.dynamics import DECAY, Dynamics, margins, read_dynamics
+from tracin.errors import UserError
 from tracin.images import Augmentation
 from tracin.loss import Loss
 from tracin.model import Architecture, backbone_state, build_model
@@ -122,7 +123,7 @@ def test_early_stop_and_plateau(tmp_path: Path) -> None:
 
 def test_diverging_training_names_the_epoch(tmp_path: Path) -> None:
     wild = replace(RECIPE, optimizer="sgd", learning_rate_head_stage=1e30)
-    with pytest.raises(FloatingPointError, match=r"diverged in epoch 1.*learning rates"):
+    with pytest.raises(UserError, match=r"diverged in epoch 1.*learning rates"):
         run_training(tmp_path, wild)
     assert not (tmp_path / "table.parquet").exists()
 

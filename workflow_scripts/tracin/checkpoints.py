@@ -12,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.loss import Loss
 from tracin.model import Architecture, build_model
@@ -53,7 +54,7 @@ def read_metadata(path: Path | str) -> Checkpoint:
     """The metadata of a checkpoint.
 
     Raises:
-        ValueError: the file is not a checkpoint of this workflow.
+        UserError: the file is not a checkpoint of this workflow.
     """
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
@@ -65,19 +66,19 @@ def read_metadata(path: Path | str) -> Checkpoint:
         loss["class_weights"] = tuple(loss["class_weights"])
         return Checkpoint(architecture=Architecture(**architecture), loss=Loss(**loss), **facts)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a checkpoint of this workflow: {error}.") from error
+        raise UserError(f"{path} is not a checkpoint of this workflow: {error}.") from error
 
 
 def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
     """The network of a checkpoint, in eval mode on the CPU, and its metadata.
 
     Raises:
-        ValueError: the weights are not those that the metadata's hash was taken of.
+        UserError: the weights are not those that the metadata's hash was taken of.
     """
     checkpoint = read_metadata(path)
     state = load_file(path)
     if weights_hash(state) != checkpoint.weights_sha256:
-        raise ValueError(f"{path} is damaged: its weights do not match their hash. Delete it.")
+        raise UserError(f"{path} is damaged: its weights do not match their hash. Delete it.")
     with torch.device("meta"):  # random weights that are replaced at once would cost as much again
         model = build_model(checkpoint.architecture)
     model.load_state_dict(state, assign=True)

@@ -17,6 +17,7 @@ import pandas as pd
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from tracin.errors import UserError
 from tracin.files import atomic_path
 
 Pixels = npt.NDArray[np.uint8]
@@ -30,7 +31,7 @@ MAX_RESIZED_PIXELS = 100_000_000
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Convert any still image to 8-bit RGB, transparency shown on white."""
     if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range; save the image with 8 bits")
+        raise UserError("floating-point pixels have no known range; save the image with 8 bits")
     if image.mode.startswith("I"):
         # Pillow's own conversion clips 16-bit values at 255 in place of scaling them.
         wide = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
@@ -48,7 +49,7 @@ def _square(image: Image.Image, size: int) -> Image.Image:
     scale = size / min(width, height)
     wide, high = max(size, round(width * scale)), max(size, round(height * scale))
     if wide * high > MAX_RESIZED_PIXELS:
-        raise ValueError(f"the image is too elongated ({width} x {height} pixels)")
+        raise UserError(f"the image is too elongated ({width} x {height} pixels)")
     resized = image.resize((wide, high), Image.Resampling.BICUBIC)
     left, top = (wide - size) // 2, (high - size) // 2
     return resized.crop((left, top, left + size, top + size))
@@ -63,7 +64,7 @@ def decode_image(path: Path | str, size: int) -> Decoded:
 
     Raises:
         OSError: The file cannot be read or is no complete image.
-        ValueError: Its pixels cannot be shown as RGB.
+        UserError: Its pixels cannot be shown as RGB.
         PIL.Image.DecompressionBombWarning: It has suspiciously many pixels.
     """
     content = Path(path).read_bytes()
@@ -166,13 +167,13 @@ def check_rejected(rejected: pd.DataFrame, total: int, maximum: float) -> None:
         maximum: Largest share accepted, from 0 to 1.
 
     Raises:
-        ValueError: The share of rejected files is larger than `maximum`.
+        UserError: The share of rejected files is larger than `maximum`.
     """
     if not total or len(rejected) / total <= maximum:
         return
     first = zip(rejected["path"][:5], rejected["reason"][:5], strict=True)
     reasons = "\n".join(f"  {path}: {reason}" for path, reason in first)
-    raise ValueError(
+    raise UserError(
         f"{len(rejected)} of {total} files could not be decoded, more than the accepted share "
         f"{maximum:g}. The first are:\n{reasons}\n"
         "Repair or remove these files, or raise dataset: max_rejected."

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
 
+from tracin.errors import UserError
+
 LOGGER = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")
 SHOWN = 5
@@ -38,12 +40,12 @@ def list_folder(root: Path | str) -> pd.DataFrame:
         and `label` (name of the class folder), sorted by path.
 
     Raises:
-        FileNotFoundError: `root` is not a folder.
-        ValueError: No class folder below `root` holds a file.
+        UserError: `root` is not a folder.
+        UserError: No class folder below `root` holds a file.
     """
     root = Path(root)
     if not root.is_dir():
-        raise FileNotFoundError(
+        raise UserError(
             f"The image folder {root} does not exist. Set dataset: path to a folder "
             "with one sub-folder per class."
         )
@@ -56,7 +58,7 @@ def list_folder(root: Path | str) -> pd.DataFrame:
     ]
     stray = [entry.name for entry in entries if not entry.is_dir()]
     if not rows:
-        raise ValueError(
+        raise UserError(
             f"The image folder {root} holds no image in a class folder ({len(stray)} files lie "
             "directly in it). Put the images of each class into a sub-folder named after it."
         )
@@ -68,7 +70,7 @@ def list_folder(root: Path | str) -> pd.DataFrame:
 def _read_table(file: Path) -> pd.DataFrame:
     """Read a CSV or Parquet table with every value as text or null."""
     if not file.is_file():
-        raise FileNotFoundError(
+        raise UserError(
             f"The manifest {file} does not exist. Set dataset: path to a CSV or Parquet file."
         )
     suffix = file.suffix.lower()
@@ -85,9 +87,7 @@ def _read_table(file: Path) -> pd.DataFrame:
             encoding="utf-8-sig",
             index_col=False,
         )
-    raise ValueError(
-        f"The manifest {file} is neither .csv nor .parquet. Convert it to one of them."
-    )
+    raise UserError(f"The manifest {file} is neither .csv nor .parquet. Convert it to one of them.")
 
 
 def _refuse(file: Path, bad: pd.Series, problem: str, advice: str) -> None:
@@ -96,7 +96,7 @@ def _refuse(file: Path, bad: pd.Series, problem: str, advice: str) -> None:
     if rows:
         more = ", ..." if len(rows) > SHOWN else ""
         named = ", ".join(map(str, rows[:SHOWN])) + more
-        raise ValueError(
+        raise UserError(
             f"{file}: {problem} in {len(rows)} data rows (counted from 1 below the header): "
             f"{named}. {advice}"
         )
@@ -119,14 +119,14 @@ def list_manifest(file: Path | str, label_column: str) -> pd.DataFrame:
         A frame [rows, 4] of text: path, label, split, true_label (null where absent).
 
     Raises:
-        FileNotFoundError: `file` does not exist.
-        ValueError: Columns are missing, or rows hold empty, repeated or bad values.
+        UserError: `file` does not exist.
+        UserError: Columns are missing, or rows hold empty, repeated or bad values.
     """
     file = Path(file)
     table = _read_table(file)
     missing = [name for name in ("path", label_column) if name not in table.columns]
     if missing:
-        raise ValueError(
+        raise UserError(
             f"{file}: columns {missing} are missing; it has {list(table.columns)}. "
             "Add them, or set dataset: label_column to the column with the labels."
         )
@@ -135,7 +135,7 @@ def list_manifest(file: Path | str, label_column: str) -> pd.DataFrame:
         absent = pd.Series(pd.NA, index=table.index, dtype="string")
         frame[name] = table[name] if name in table.columns else absent
     if frame.empty:
-        raise ValueError(f"{file}: the table has no rows. Add one row per image.")
+        raise UserError(f"{file}: the table has no rows. Add one row per image.")
     _check_rows(file, frame)
     frame["path"] = frame["path"].map(lambda path: PurePosixPath(path).as_posix()).astype("string")
     _refuse(file, frame["path"].duplicated(keep=False), "repeated path", "List each file once.")

@@ -5,23 +5,48 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
+
+from tracin.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
 
 def start_log(path: str | Path) -> None:
-    """Send standard output and standard error of this process, bars and tracebacks, to `path`."""
+    """Send standard output and standard error of this process to `path`, and what ends it, too.
+
+    A `UserError` is written as its message alone, any other exception with its traceback.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout = sys.stderr = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+    # Names may hold what no encoding has; a log must take them all the same.
+    sys.stdout = sys.stderr = open(  # noqa: SIM115
+        path, "w", encoding="utf-8", errors="backslashreplace", buffering=1
+    )
+    sys.excepthook = write_error
+
+
+def write_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Write what ended this process to standard error, as `sys.excepthook` does."""
+    if isinstance(error, UserError):
+        print(f"Error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+        if not isinstance(error, (OSError, MemoryError, KeyboardInterrupt, SystemExit)):
+            print(
+                "This is a fault of the workflow: please report it with this log.",
+                file=sys.stderr,
+            )
 
 
 def pick_device(name: str, threads: int) -> torch.device:
     """Set torch's threads and return the device that `name` (auto, cpu, cuda, mps) stands for.
 
     Raises:
-        ValueError: the device was asked for by name and torch can't reach it.
+        UserError: the device was asked for by name and torch can't reach it.
     """
     import torch
 
@@ -30,7 +55,7 @@ def pick_device(name: str, threads: int) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     reachable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
     if not reachable.get(name, False):
-        raise ValueError(
+        raise UserError(
             f"compute.device is {name!r}, but torch {torch.__version__} finds no such device here: "
             "set it to auto or cpu, or install a torch build for this machine."
         )

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.dynamics import Dynamics
+from tracin.errors import UserError
 from tracin.files import write_parquet
 from tracin.images import Augmentation, EpochSampler, TrainingImages, normalise
 from tracin.inference import evaluate
@@ -80,8 +81,8 @@ def train(run: Run, best: Path, slots: list[Path], table: Path, dynamics: Path) 
     """Train, and write the best weights, the filled slots, the table of epochs and the dynamics.
 
     Raises:
-        FloatingPointError: a loss is NaN or infinite; the epoch is named.
-        ValueError: fewer epochs were pooled than there are slots.
+        UserError: a loss is NaN or infinite; the epoch is named.
+        UserError: fewer epochs were pooled than there are slots.
     """
     shutil.rmtree(run.folder / "pool", ignore_errors=True)
     run.model.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -213,7 +214,7 @@ def _epoch(
 def _record(run: Run, row: dict[str, Any]) -> None:
     """Append an epoch to the history, or stop if its losses are not finite."""
     if not np.isfinite([row["train_loss"], row["val_loss"]]).all():
-        raise FloatingPointError(
+        raise UserError(
             f"training diverged in epoch {row['epoch']}: train loss {row['train_loss']}, "
             f"validation loss {row['val_loss']}. Lower the learning rates or set "
             "train.precision to float32."

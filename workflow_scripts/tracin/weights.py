@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tracin.errors import UserError
 from tracin.vision import models
 
 
@@ -25,7 +26,7 @@ def fetch(url: str, cache: Path) -> Path:
     torchvision's names end in the first eight hex digits of the file's SHA-256.
 
     Raises:
-        RuntimeError: the downloaded file has another hash.
+        UserError: the downloaded file has another hash.
         URLError: the address can't be reached.
     """
     path = cache / url.rsplit("/", 1)[-1]
@@ -41,13 +42,13 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """A state-dict saved by torch, loaded without running any code in it.
 
     Raises:
-        ValueError: the file holds something else than a dictionary of tensors.
+        UserError: the file holds something else than a dictionary of tensors.
     """
     advice = "Save it with torch.save(model.state_dict(), path)."
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} can't be read as plain weights. {advice}") from error
+        raise UserError(f"{path} can't be read as plain weights. {advice}") from error
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f"{path} holds no state-dict of tensors. {advice}")
+        raise UserError(f"{path} holds no state-dict of tensors. {advice}")
     return state

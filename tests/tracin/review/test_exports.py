@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tracin.review.tables import review_data
+from tracin.errors import UserError
 from tracin.listing import list_manifest
 from tracin.review.exports import export_tree, file_name, kept_images, label_issues
 
@@ -52,7 +53,7 @@ def test_tree(tmp_path: Path, kind: Literal["link", "copy"]) -> None:
 
 def test_missing_images_leave_no_tree(tmp_path: Path) -> None:
     kept = kept_images(DATA.manifest, DATA.labels, DATA.classes)
-    with pytest.raises(FileNotFoundError, match="is gone"):
+    with pytest.raises(UserError, match="is gone"):
         export_tree(kept, tmp_path, tmp_path / "images", "link")
     assert not (tmp_path / "images").exists()
 

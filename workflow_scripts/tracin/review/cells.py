@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracin.errors import UserError
 from tracin.files import unguard
 
 
@@ -22,7 +23,7 @@ def read_guarded(path: Path | str, columns: list[str]) -> Iterator[Record]:
     """Yield the rows of a CSV file with exactly these columns, in any order; blank lines are none.
 
     Raises:
-        ValueError: The file is not UTF-8, its header differs, or a row is too short or too long.
+        UserError: The file is not UTF-8, its header differs, or a row is too short or too long.
     """
     # utf-8-sig also reads files that a spreadsheet wrote with a byte-order mark.
     with open(path, encoding="utf-8-sig", newline="") as file:
@@ -30,20 +31,20 @@ def read_guarded(path: Path | str, columns: list[str]) -> Iterator[Record]:
         try:
             header = [unguard(cell) for cell in next(reader, [])]
             if sorted(header) != sorted(columns):
-                raise ValueError(
+                raise UserError(
                     f"{path}, line 1: the columns must be {', '.join(columns)}; "
                     f"they are {', '.join(map(repr, header)) or 'missing'}."
                 )
             line = reader.line_num + 1
             for cells in reader:
                 if cells and len(cells) != len(header):
-                    raise ValueError(
+                    raise UserError(
                         f"{path}, line {line}: {len(cells)} cells instead of {len(header)}."
                     )
                 if cells:
                     yield Record(line, dict(zip(header, map(unguard, cells), strict=True)))
                 line = reader.line_num + 1
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8 text: {error.reason}.") from error
+            raise UserError(f"{path} is not UTF-8 text: {error.reason}.") from error
         except csv.Error as error:
-            raise ValueError(f"{path}, line {reader.line_num}: {error}.") from error
+            raise UserError(f"{path}, line {reader.line_num}: {error}.") from error

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jsonschema import Draft202012Validator
 
+from tracin.errors import UserError
 from tracin.files import write_csv
 from tracin.review.cells import Record, read_guarded
 
@@ -50,11 +51,11 @@ def read_corrections(path: Path | str, schema: Mapping[str, Any]) -> list[Correc
     """The rows of a corrections file, each of which fits `schema`, and each image once.
 
     Raises:
-        ValueError: Something is wrong; every fault is named with its line.
+        UserError: Something is wrong; every fault is named with its line.
     """
     records = list(read_guarded(path, COLUMNS))
     if not records:
-        raise ValueError(f"{path} holds no decision, so there is nothing to correct.")
+        raise UserError(f"{path} holds no decision, so there is nothing to correct.")
     validator = Draft202012Validator(schema)
     faults = [fault for record in records for fault in _schema_faults(record, validator)]
     if not faults:
@@ -110,7 +111,7 @@ def _refuse(path: Path | str, faults: list[tuple[int, str]]) -> None:
     if faults:
         listed = [f"  line {line}: {text}" for line, text in sorted(faults)]
         more = [f"  and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
-        raise ValueError(
+        raise UserError(
             f"{path} can't be used; nothing was changed.\n" + "\n".join(listed[:SHOWN] + more)
         )
 
@@ -121,7 +122,7 @@ def check_against(
     """The sample ids [rows] that the corrections are about.
 
     Raises:
-        ValueError: A row is about an image that the data set doesn't have, has with other bytes or
+        UserError: A row is about an image that the data set doesn't have, has with other bytes or
             another label, or doesn't train on, or names an unknown class; all with their lines.
     """
     known = manifest.set_index("path")
@@ -176,13 +177,13 @@ def check_classes(
     """Check that the label set [n, 3] leaves every class a training image.
 
     Raises:
-        ValueError: A class lost its last one.
+        UserError: A class lost its last one.
     """
     used = labels["keep"].to_numpy() & (manifest["split"] == "train").to_numpy()
     left = set(labels.loc[used, "label_index"])
     lost = [name for code, name in enumerate(classes) if code not in left]
     if lost:
-        raise ValueError(
+        raise UserError(
             f"{source} can't be used; nothing was changed.\n"
             f"  it leaves no training image of {', '.join(map(repr, lost[:SHOWN]))}"
         )

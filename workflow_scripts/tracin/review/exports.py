@@ -13,6 +13,8 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from tracin.errors import UserError
+
 UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%]')
 # Bytes of a file's own name that stay: with the id before it that is below what file systems take.
 LONGEST_NAME = 240
@@ -55,13 +57,13 @@ def export_tree(
     `images` is what `kept_images` returns, `root` the folder that its paths are relative to.
 
     Raises:
-        FileNotFoundError: An image is no longer there.
+        UserError: An image is no longer there.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     for source, target in _places(images, root.resolve()):
         if not source.is_file():
-            raise FileNotFoundError(f"{source} is gone since the images were read.")
+            raise UserError(f"{source} is gone since the images were read.")
         place = unfinished / target
         place.parent.mkdir(parents=True, exist_ok=True)
         if kind == "link":
