@@ -5,6 +5,7 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/config.smk"
 
 
 check_config()

@@ -17,7 +17,7 @@ def log_of(error: BaseException, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     try:
         raise error
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
     with sys.stderr:
         return (folder / "logs" / "job.log").read_text(encoding="utf-8")
 
