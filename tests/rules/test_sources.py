@@ -81,7 +81,9 @@ def test_a_messy_folder(workflow: Path) -> None:
     assert {r"caf\xe9 🐱.png", f"{'x' * 251}.png", "=1+1;$(touch pwned).png"} < names
     assert len(pd.read_parquet(dataset / "manifest.parquet")) == 24
     rejected = pd.read_csv(dataset / "rejected.csv", index_col="path")["reason"]
-    assert {Path(str(path)).name: str(reason).split(":")[0] for path, reason in rejected.items()} == {
+    assert {
+        Path(str(path)).name: str(reason).split(":")[0] for path, reason in rejected.items()
+    } == {
         "empty class": "the class folder holds no file",
         "notes.txt": "lies in no class folder",
         "zero.jpg": "the file is empty",
