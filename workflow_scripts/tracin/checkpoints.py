@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -18,6 +16,7 @@ from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.loss import Loss
 from tracin.model import Architecture, build_model
+from tracin.tensors import readable
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def read_metadata(path: Path | str) -> Checkpoint:
     Raises:
         UserError: the file is not a checkpoint of this workflow.
     """
-    with _readable(path), safe_open(path, framework="pt") as file:
+    with readable(path), safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
     try:
         facts = {key: json.loads(value) for key, value in metadata.items()}
@@ -81,7 +80,7 @@ def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
             metadata's hash was taken of, or with weights that are no numbers or another network's.
     """
     checkpoint = read_metadata(path)
-    with _readable(path):
+    with readable(path):
         state = load_file(path)
     if weights_hash(state) != checkpoint.weights_sha256:
         raise UserError(
@@ -103,14 +102,3 @@ def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
             "Delete it and run again."
         ) from error
     return model.eval(), checkpoint
-
-
-@contextmanager
-def _readable(path: Path | str) -> Iterator[None]:
-    """Say what to do about a file that safetensors can't read."""
-    try:
-        yield
-    except SafetensorError as error:
-        raise UserError(
-            f"{path} is damaged or was cut short ({error}). Delete it and run again."
-        ) from error

@@ -33,7 +33,9 @@ def image_table(
         indicator=True,
     )
     if (joined["_merge"] != "both").any():
-        raise UserError("predictions and manifest list different images: rerun the workflow.")
+        raise UserError(
+            "Predictions and manifest list different images. Run again with --forcerun predict."
+        )
     names = np.array(classes, dtype=object)
     table = joined.set_index("sample_id")[
         ["path", "split", "label_index", "predicted_index", "confidence", "true_label"]

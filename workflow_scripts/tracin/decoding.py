@@ -91,26 +91,36 @@ def decode_image(path: Path | str, size: int, root: Path | str | None = None) ->
 
     Raises:
         UserError: The file cannot be read, is no image, or is none that can be shown as RGB.
-        Exception: What a decoder raises for a damaged image.
     """
     content = read_file(path, Path(path).parent if root is None else root)
     if not content:
         raise UserError("the file is empty")
+    try:
+        pixels, width, height = _decode(content, size)
+    except UserError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"more than {Image.MAX_IMAGE_PIXELS:,} pixels; save the image smaller"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"no image that is read here ({', '.join(FORMATS)})") from error
+    except Exception as error:
+        # Broken files make decoders raise almost anything; one must not end the run.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"damaged image: {reason}") from error
+    return pixels, hashlib.sha256(content).hexdigest(), width, height
+
+
+def _decode(content: bytes, size: int) -> tuple[Pixels, int, int]:
+    """The square of an image, uint8 [size, size, 3], and the upright image's width and height."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-                opened.load()
-                ImageOps.exif_transpose(opened, in_place=True)
-                width, height = opened.size
-                pixels = np.array(_square(_to_rgb(opened), size), dtype=np.uint8)
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise UserError(
-                f"more than {Image.MAX_IMAGE_PIXELS:,} pixels; save the image smaller"
-            ) from error
-        except UnidentifiedImageError as error:
-            raise UserError(f"no image that is read here ({', '.join(FORMATS)})") from error
-    return pixels, hashlib.sha256(content).hexdigest(), width, height
+        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+            opened.load()
+            ImageOps.exif_transpose(opened, in_place=True)
+            width, height = opened.size
+            return np.array(_square(_to_rgb(opened), size), dtype=np.uint8), width, height
 
 
 def _decode_or_reason(path: str, root: str, size: int) -> Decoded | str:
@@ -119,9 +129,6 @@ def _decode_or_reason(path: str, root: str, size: int) -> Decoded | str:
         return decode_image(os.path.join(root, from_text(path)), size, root)
     except UserError as error:
         return str(error)
-    except Exception as error:
-        # Broken files make decoders raise almost anything; one must not end the run.
-        return f"damaged image: {' '.join(str(error).split()) or type(error).__name__}"
 
 
 def _decode_all(paths: list[str], root: str, size: int, workers: int) -> Iterator[Decoded | str]:

@@ -66,10 +66,15 @@ def same_samples(
         UserError: they are not those of the slots before, or the learning rates differ.
     """
     if rate != other:
-        raise UserError(f"test and training shards differ in learning rate: {rate}, {other}.")
+        raise UserError(
+            f"Test and training shards differ in learning rate ({rate}, {other}). Run again with "
+            "--forcerun gradients."
+        )
     found = [test.sample_id, train.sample_id]
     if ids and not all(torch.equal(a, b) for a, b in zip(ids, found, strict=True)):
-        raise UserError("the slots of a tile list different samples: rerun the gradients.")
+        raise UserError(
+            "The slots of a tile list different samples. Run again with --forcerun gradients."
+        )
     return found
 
 
@@ -137,8 +142,9 @@ def check_finite(scores: Tensor, test_id: Tensor, train_id: Tensor) -> None:
     if not torch.isfinite(scores).all():
         row, column = torch.nonzero(~torch.isfinite(scores))[0].tolist()
         raise UserError(
-            f"the influence of training sample {int(train_id[column])} on test sample "
-            f"{int(test_id[row])} is not finite: their gradients overflow float32."
+            f"The influence of training sample {int(train_id[column])} on test sample "
+            f"{int(test_id[row])} is not finite: their gradients overflow float32. "
+            "Look at both images, or train with lower learning rates."
         )
 
 
@@ -187,7 +193,7 @@ def merge_topk(tables: Iterable[pd.DataFrame], k: int) -> pd.DataFrame:
     """
     joined = pd.concat(list(tables), ignore_index=True)
     if joined.duplicated(["test_id", "kind", "train_id"]).any():
-        raise UserError("two tiles hold the same pair of samples: delete the tiles and rerun.")
+        raise UserError("Two tiles hold the same pair of samples. Run again with --forcerun tile.")
     joined["kind"] = joined["kind"].astype(pd.CategoricalDtype(list(KINDS)))
     strength = joined["influence"].where(joined["kind"] == "proponent", -joined["influence"])
     joined = joined.assign(strength=strength).sort_values(

@@ -76,16 +76,10 @@ def _class_files(root: Path, name: str) -> Iterator[str | Rejected]:
     while folders or links:
         # Real folders come first, so that a link never takes a file's own path from it.
         name = folders.pop() if folders else links.pop(0)
-        real = os.path.realpath(root / name)
-        problem = _why_not(real, os.path.realpath((root / name).parent), root, seen)
-        if problem:
-            yield Rejected(to_text(name), problem)
-            continue
-        seen.add(real)
         try:
-            entries = _visible(real)
-        except OSError as error:
-            yield Rejected(to_text(name), f"the folder can't be listed: {error.strerror}")
+            entries = _class_folder(root, name, seen)
+        except UserError as error:
+            yield Rejected(to_text(name), str(error))
             continue
         for entry in entries:
             if not _is_folder(entry):
@@ -94,15 +88,24 @@ def _class_files(root: Path, name: str) -> Iterator[str | Rejected]:
                 (links if entry.is_symlink() else folders).append(f"{name}/{entry.name}")
 
 
-def _why_not(real: str, parent: str, root: Path, seen: set[str]) -> str:
-    """Why the folder `real`, found in the folder `parent`, is not listed; empty if it is."""
+def _class_folder(root: Path, name: str, seen: set[str]) -> list[os.DirEntry[str]]:
+    """The entries of a folder, whose real path is added to `seen`.
+
+    Raises:
+        UserError: It is not listed, and why.
+    """
+    real = os.path.realpath(root / name)
     if not inside(real, root):
-        return "the link leads out of the data set's folder"
-    if Path(parent).is_relative_to(real):
-        return "the link leads back to a folder above it"
+        raise UserError("the link leads out of the data set's folder")
+    if Path(os.path.realpath((root / name).parent)).is_relative_to(real):
+        raise UserError("the link leads back to a folder above it")
     if real in seen:
-        return "the link leads to a folder that is listed already"
-    return ""
+        raise UserError("the link leads to a folder that is listed already")
+    seen.add(real)
+    try:
+        return _visible(real)
+    except OSError as error:
+        raise UserError(f"the folder can't be listed: {error.strerror}") from error
 
 
 def count_files(root: Path | str) -> int:

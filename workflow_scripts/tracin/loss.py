@@ -57,5 +57,8 @@ def balanced_class_weights(labels: Tensor, classes: int) -> tuple[float, ...]:
     counts = torch.bincount(labels, minlength=classes)
     if (counts == 0).any():
         empty = [int(c) for c in torch.nonzero(counts == 0).flatten()]
-        raise UserError(f"classes {empty} have no training image: add images, or remove the class.")
+        raise UserError(
+            f"The classes {empty} have no training image (numbers count from 0 in "
+            "results/dataset/classes.json). Add images, or remove these classes."
+        )
     return tuple((len(labels) / (classes * counts)).tolist())

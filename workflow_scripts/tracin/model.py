@@ -32,11 +32,11 @@ def build_model(architecture: Architecture) -> nn.Module:
     known = [name for name in models.list_models(module=models) if "resne" in name]
     if architecture.name not in known:
         raise UserError(
-            f"model.architecture {architecture.name!r} is no torchvision ResNet; "
-            f"known: {', '.join(known)}."
+            f"model.architecture {architecture.name!r} is no torchvision ResNet. "
+            f"Known: {', '.join(known)}."
         )
     if architecture.stem not in ("standard", "small"):
-        raise UserError(f"model.stem {architecture.stem!r}: choose standard or small.")
+        raise UserError(f"model.stem is {architecture.stem!r}. Set it to standard or small.")
     model: nn.Module = models.get_model(architecture.name, weights=None)
     if architecture.stem == "small":
         # A 7x7 stride-2 convolution and a pool would leave 32-pixel images one pixel at the end.
@@ -89,7 +89,7 @@ def load_backbone(model: nn.Module, state: Mapping[str, Tensor], source: Path | 
     problems += [f"{k} holds NaN or infinity" for k, v in given.items() if not _finite(v)]
     if problems:
         raise UserError(
-            f"weights {source} do not fit the model ({len(problems)} problems): "
+            f"The weights {source} do not fit the model ({len(problems)} problems): "
             f"{'; '.join(problems[:5])}. Check model.architecture and model.stem."
         )
     model.load_state_dict(given, strict=False)

@@ -56,8 +56,8 @@ def pick_device(name: str, threads: int) -> torch.device:
     reachable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
     if not reachable.get(name, False):
         raise UserError(
-            f"compute.device is {name!r}, but torch {torch.__version__} finds no such device here: "
-            "set it to auto or cpu, or install a torch build for this machine."
+            f"compute.device is {name!r}, but torch {torch.__version__} finds no such device here. "
+            "Set it to auto or cpu, or install a torch build for this machine."
         )
     if name == "cuda":
         # Same seed, same machine, same results. cuBLAS reads the variable at its first use.

@@ -69,7 +69,7 @@ def setting_faults(config: Settings, schema: Settings) -> list[Fault]:
 def _section(config: object, part: Settings, schema: Settings, above: str) -> Iterator[Fault]:
     """Faults of one section and of what is below it; `above` is its name and a dot, or empty."""
     if not isinstance(config, Mapping):
-        yield Fault(above[:-1], f"{_short(config)} is not a section of settings")
+        yield Fault(above[:-1], f"{_short(config)} is not a section of settings; see config.yaml")
         return
     for name in config:
         if name not in part["properties"]:
@@ -79,7 +79,7 @@ def _section(config: object, part: Settings, schema: Settings, above: str) -> It
         place = f"{above}{name}"
         if name not in config:
             if name in part.get("required", ()):
-                yield Fault(place, "is missing")
+                yield Fault(place, "is missing; copy it from config.yaml")
         elif "properties" in below:
             yield from _section(config[name], below, schema, f"{place}.")
         else:
@@ -181,7 +181,9 @@ def _slots(config: _Sound) -> Iterator[Fault]:
     pooled = sum(is_pooled(e, every) or e == epochs for e in range(1, epochs + 1))
     slots = config["influence.checkpoints"]
     if epochs == 0:
-        yield Fault("train.epochs", "head_epochs and epochs are both 0, so nothing is trained")
+        yield Fault(
+            "train.epochs", "head_epochs and epochs are both 0, so nothing is trained; raise one"
+        )
     elif pooled < slots:
         yield Fault(
             "influence.checkpoints",

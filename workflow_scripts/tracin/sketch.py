@@ -123,7 +123,10 @@ class NormSketch:
 
     def __init__(self, name: str, layer: nn.BatchNorm2d, dimension: int) -> None:
         if layer.running_mean is None or layer.running_var is None or not layer.affine:
-            raise UserError(f"layer {name!r} has no running statistics or no scale and shift.")
+            raise UserError(
+                f"Layer {name!r} has no running statistics or no scale and shift. Leave it out of "
+                "influence.layers."
+            )
         self.mean = layer.running_mean[:, None, None]
         self.scale = (layer.running_var + layer.eps).rsqrt()
         self.width = 2 * layer.num_features
@@ -169,7 +172,7 @@ def chosen_layers(model: nn.Module, layers: Layers) -> dict[str, nn.Module]:
         if not names:
             raise UserError(
                 f"influence.layers: {wanted!r} holds no convolution, linear or batch "
-                f"normalisation layer before the last; known: {', '.join(known)}."
+                f"normalisation layer before the last. Known: {', '.join(known)}."
             )
     return {name: known[name] for name in known if any(name in names for names in below.values())}
 

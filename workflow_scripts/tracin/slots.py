@@ -26,7 +26,7 @@ def choose_slots(pool: Mapping[int, float], slots: int) -> list[int]:
     epochs = sorted(pool)
     if len(epochs) < slots:
         raise UserError(
-            f"training pooled {len(epochs)} checkpoints (epochs {epochs}) for {slots} slots: lower "
+            f"Training pooled {len(epochs)} checkpoints (epochs {epochs}) for {slots} slots. Lower "
             "influence.checkpoints or train.checkpoint_every, or raise train.patience or "
             "train.epochs."
         )

@@ -31,7 +31,7 @@ def _hold_out(groups: pd.Series, share: float, seed: int, name: str) -> set[str]
     if share == 0:
         return set()
     if not 0 < share < 1:
-        raise UserError(f"dataset: {name} is {share}; choose a share from 0 to below 1.")
+        raise UserError(f"dataset.{name} is {share}. Set it to a share from 0 to below 1.")
     counts = groups.value_counts()
     few = sorted(counts.index[counts < 2])
     if few:
@@ -50,7 +50,7 @@ def _hold_out(groups: pd.Series, share: float, seed: int, name: str) -> set[str]
         raise UserError(
             f"Cannot take a share of {share} as the {name} split of {len(groups)} different images "
             f"in {len(counts)} classes (smallest: {counts.index[-1]!r} with {counts.iloc[-1]}): "
-            f"{error}. Add images, or change dataset: {name}."
+            f"{error}. Add images, or change dataset.{name}."
         ) from error
     return set(held)
 
@@ -129,7 +129,7 @@ def plant_noise(labels: pd.Series, splits: pd.Series, share: float, seed: int) -
         UserError: `share` is outside 0..1 or there are fewer than two classes.
     """
     if not 0 <= share <= 1:
-        raise UserError(f"dataset: planted_noise is {share}; choose a share from 0 to 1.")
+        raise UserError(f"dataset.planted_noise is {share}. Set it to a share from 0 to 1.")
     training = np.flatnonzero((splits == "train").to_numpy(dtype=bool))
     count = round(share * len(training))
     if not count:
@@ -137,7 +137,8 @@ def plant_noise(labels: pd.Series, splits: pd.Series, share: float, seed: int) -
     classes = sorted(set(labels))
     if len(classes) < 2:
         raise UserError(
-            f"Cannot plant label noise with the classes {classes}; at least 2 are needed."
+            f"Cannot plant label noise with the classes {classes}; at least 2 are needed. "
+            "Add images of another class."
         )
     random = np.random.default_rng(seed)
     chosen = random.choice(training, size=count, replace=False)
@@ -201,7 +202,10 @@ def build_manifest(
     frame = images.assign(label=map_class_names(images["label"], class_names))
     classes = sorted(str(name) for name in frame["label"].unique())
     if len(classes) < 2:
-        raise UserError(f"The data set has the classes {classes}; at least 2 are needed.")
+        raise UserError(
+            f"The data set has the classes {classes}; at least 2 are needed. "
+            "Add images of another class."
+        )
     frame["split"] = assign_splits(frame, test, val, seed)
     conflicts = find_conflicts(frame)
     frame["true_label"] = _true_labels(frame, class_names, truth_known or planted_noise > 0)

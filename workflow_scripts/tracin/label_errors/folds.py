@@ -26,8 +26,8 @@ def assign_folds(manifest: pd.DataFrame, labels: pd.DataFrame, folds: int) -> np
     fewest = int(np.bincount(classes)[np.unique(classes)].min())
     if fewest < folds:
         raise UserError(
-            f"label_errors.folds is {folds}, but a class has only {fewest} training images: "
-            "lower it, or set it to 0."
+            f"label_errors.folds is {folds}, but a class has only {fewest} training images. "
+            "Lower it, or set it to 0."
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     groups = manifest["sha256"].to_numpy()[trained]

@@ -34,7 +34,10 @@ def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     first = runs[0]
     for other in runs[1:]:
         if not first[["train_id", "label_index"]].equals(other[["train_id", "label_index"]]):
-            raise UserError("the runs list different training images or labels: rerun them.")
+            raise UserError(
+                "The runs list different training images or labels. Run again with "
+                "--forcerun signals."
+            )
     joined = first.copy()
     for name in signal_names(first):
         joined[name] = np.mean([run[name] for run in runs], axis=0).astype(np.float32)

@@ -104,7 +104,9 @@ def _check_samples(run: RunFiles) -> None:
         given["out-of-fold probabilities"] = run.out_of_fold["train_id"].to_numpy()
     for name, ids in given.items():
         if not np.array_equal(run.train.ids, ids):
-            raise UserError(f"the {name} of this run are about other samples: rerun the training.")
+            raise UserError(
+                f"The {name} of this run are about other samples. Run again with --forcerun train."
+            )
 
 
 def _from_outputs(

@@ -37,7 +37,7 @@ class Views:
         rows = np.searchsorted(self.sample_id, sample_id)
         rows = np.minimum(rows, len(self.sample_id) - 1)
         if not np.array_equal(self.sample_id[rows], sample_id):
-            raise UserError("views lack some of the samples: rerun the rule views.")
+            raise UserError("The views lack some of the samples. Run again with --forcerun views.")
         return Views(sample_id, self.probabilities[rows], self.plain[rows], self.features[rows])
 
 

@@ -54,7 +54,10 @@ def pair_up(seed: int, before: pd.DataFrame, after: pd.DataFrame) -> Pair:
         for table in (before, after)
     )
     if not one[columns].equals(other[columns]):
-        raise UserError(f"seed {seed}: the test splits before and after are not the same.")
+        raise UserError(
+            f"Seed {seed}: the test splits before and after are not the same. Run again with "
+            "--forcerun predict."
+        )
     return Pair(seed, one, other)
 
 

@@ -54,7 +54,9 @@ def read_corrections(path: Path | str, schema: Mapping[str, Any]) -> list[Correc
     """
     records = list(read_guarded(path, COLUMNS))
     if not records:
-        raise UserError(f"{path} holds no decision, so there is nothing to correct.")
+        raise UserError(
+            f"{path} holds no decision. Decide on the review page and save the file again."
+        )
     validator = Draft202012Validator(schema)
     faults = [fault for record in records for fault in _schema_faults(record, validator)]
     if not faults:
@@ -69,8 +71,10 @@ def _schema_faults(record: Record, validator: Draft202012Validator) -> Iterator[
         column = str(error.absolute_path[0]) if error.absolute_path else "row"
         action = record.cells["action"]
         if column == "label":
-            need = "needs a" if action == "relabel" else "takes no"
-            yield Fault(record.line, f"action {action} {need} label")
+            if action == "relabel":
+                yield Fault(record.line, f"action {action} needs a label")
+            else:
+                yield Fault(record.line, f"action {action} takes no label")
         else:
             value = record.cells.get(column, "")
             yield Fault(record.line, f"{column} {value!r} is not valid")
@@ -92,8 +96,10 @@ def _repeated(corrections: list[Correction]) -> Iterator[Fault]:
     for row in corrections:
         first = by_path.setdefault(row.path, row)
         if first is not row:
-            kind = "repeats" if row.outcome == first.outcome else "contradicts"
-            yield Fault(row.line, f"{kind} line {first.line} about {row.path!r}")
+            if row.outcome == first.outcome:
+                yield Fault(row.line, f"repeats line {first.line} about {row.path!r}")
+            else:
+                yield Fault(row.line, f"contradicts line {first.line} about {row.path!r}")
         elif row.outcome is not None:
             twin = by_content.setdefault(row.sha256, row)
             if twin.outcome != row.outcome:

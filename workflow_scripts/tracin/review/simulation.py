@@ -94,7 +94,7 @@ def _true_labels(manifest: Path, ids: np.ndarray, classes: list[str]) -> np.ndar
     if codes.isna().any():
         raise UserError(
             f"{manifest}: {int(codes.isna().sum())} training images have no known true label, "
-            "which an oracle needs."
+            "which an oracle needs. Use a manifest with the column true_label."
         )
     return codes.to_numpy(dtype=np.int64)
 
