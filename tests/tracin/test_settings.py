@@ -126,7 +126,7 @@ def test_a_fault_is_one_line_with_its_setting(name: str, value: object, line: st
             {"train": {"seeds": [0, 1]}, "cross_runs": {"min_runs": 3}},
             "cross_runs.min_runs: 3 is more than the 2 train.seeds",
         ),
-        ({"model": {"weights": "imagenet", "stem": "small"}}, "model.weights: imagenet needs"),
+        ({"model": {"weights": "imagenet", "stem": "small"}}, "model.stem: imagenet's"),
         (at("model.weights", "no.pth"), "model.weights: there is no file 'no.pth'"),
         ({"dataset": {"source": "folder", "path": "no"}}, "dataset.path: there is no folder 'no'"),
         ({"dataset": {"source": "manifest", "path": "."}}, r"dataset.path: there is no file '\.'"),

@@ -134,16 +134,16 @@ def folder_fingerprint(root: Path | str) -> str:
 
 def files_fingerprint(root: Path | str, paths: Iterable[str]) -> str:
     """The same of some files, given by their paths relative to `root` as `to_text` writes them."""
-    return _fingerprint(Path(root), (str(Path(root) / from_text(path)) for path in paths))
+    return _fingerprint(Path(root), (os.path.join(root, from_text(path)) for path in paths))
 
 
 def _fingerprint(root: Path, paths: Iterable[str]) -> str:
-    digest = hashlib.sha256()
+    digest, skipped = hashlib.sha256(), len(str(root))
     for path in sorted(paths):
         try:
             facts = os.lstat(path)
             state = f"{facts.st_size} {facts.st_mtime_ns}"
         except (OSError, ValueError):
             state = "missing"
-        digest.update(os.fsencode(os.path.relpath(path, root)) + b"\0" + state.encode() + b"\0")
+        digest.update(os.fsencode(path[skipped:]) + b"\0" + state.encode() + b"\0")
     return digest.hexdigest()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
+from posixpath import normpath
 
 import pandas as pd
 from pyarrow import ArrowInvalid
@@ -47,7 +48,7 @@ def list_manifest(file: Path | str, label_column: str) -> pd.DataFrame:
     if frame.empty:
         raise UserError(f"{file}: the table has no rows. Add one row per image.")
     refuse(f"{file} can't be used; nothing was read.", _faults(frame))
-    frame["path"] = frame["path"].map(lambda path: PurePosixPath(path).as_posix()).astype("string")
+    frame["path"] = frame["path"].map(normpath).astype("string")
     return frame.reset_index(drop=True)
 
 
@@ -105,6 +106,8 @@ def _read_csv(file: Path, label_column: str) -> pd.DataFrame:
 
 def _leaves_root(path: str) -> bool:
     """Tell whether a path is absolute or climbs out of the manifest's folder."""
+    if path[0] not in "/\\" and ":" not in path and ".." not in path:
+        return False
     windows = PureWindowsPath(path)
     return path.startswith("/") or bool(windows.anchor) or ".." in windows.parts
 
@@ -128,7 +131,7 @@ def _faults(frame: pd.DataFrame) -> Iterator[Fault]:
                 "manifest's folder",
             )
         else:
-            earlier = first.setdefault(PurePosixPath(path).as_posix(), where)
+            earlier = first.setdefault(normpath(path), where)
             if earlier != where:
                 place = f"line {earlier}" if isinstance(earlier, int) else earlier
                 yield Fault(where, f"the path {path!r} stands in {place} already; list it once")

@@ -226,7 +226,7 @@ def _path(config: _Sound) -> Iterator[Fault]:
 def _weights(config: _Sound) -> Iterator[Fault]:
     weights = config["model.weights"]
     if weights == "imagenet" and config["model.stem"] == "small":
-        yield Fault("model.weights", "imagenet needs model.stem standard; or set it to none")
+        yield Fault("model.stem", "imagenet's weights need standard; or set model.weights to none")
     if weights not in ("imagenet", "none") and not os.path.isfile(weights):
         yield Fault("model.weights", f"there is no file {weights!r}; or set it to imagenet or none")
 
