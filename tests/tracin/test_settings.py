@@ -137,6 +137,17 @@ def test_contradictions_are_found(overlay: dict[str, Any], line: str) -> None:
     assert re.search(line, found), found
 
 
+def test_missing_settings_are_named() -> None:
+    config = copy.deepcopy(DEFAULT)
+    del config["train"]["epochs"], config["review"]
+    found = setting_faults(config, SCHEMA)
+    assert [str(fault) for fault in found] == [
+        "train.epochs: is missing; copy it from config.yaml",
+        "review: is missing; copy it from config.yaml",
+    ]
+    assert not list(contradictions(config, IMAGES, found))
+
+
 def test_everything_is_said_at_once_and_nothing_that_follows_from_a_fault() -> None:
     overlay = {
         "train": {"epochs": "many", "input_size": 99},

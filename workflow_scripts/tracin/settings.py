@@ -78,8 +78,7 @@ def _section(config: object, part: Settings, schema: Settings, above: str) -> It
     for name, below in part["properties"].items():
         place = f"{above}{name}"
         if name not in config:
-            if name in part.get("required", ()):
-                yield Fault(place, "is missing; copy it from config.yaml")
+            yield Fault(place, "is missing; copy it from config.yaml")
         elif "properties" in below:
             yield from _section(config[name], below, schema, f"{place}.")
         else:
