@@ -195,14 +195,14 @@ def _die(path: str, root: str, size: int) -> str:
 
 
 def test_too_many_rejected_are_summed_up() -> None:
-    rejected = [Rejected(f"{n}.jpg", "the file is empty") for n in range(5)]
+    rejected = [Rejected(f"{n}.jpg", f"damaged image: {n} bytes left") for n in range(5)]
     rejected.append(Rejected("x", "lies in no class folder"))
     check_rejected(rejected, 12, 0.5)
     with pytest.raises(UserError) as raised:
         check_rejected(rejected, 12, 0.4)
     assert str(raised.value).splitlines() == [
         "6 of 12 files had to be left out, more than the accepted share 0.4:",
-        "  5: the file is empty ('0.jpg', '1.jpg', '2.jpg', ...)",
+        "  5: damaged image: … bytes left ('0.jpg', '1.jpg', '2.jpg', ...)",
         "  1: lies in no class folder ('x')",
         "Repair or remove these files, or raise dataset.max_rejected.",
     ]

@@ -118,6 +118,10 @@ def test_what_may_not_be_read_is_said() -> None:
             with pytest.raises(UserError, match="the file can't be read: Permission denied"):
                 read_file(root / "cat/1.png", root)
         (root / "cat/locked").chmod(0o700)
+        root.chmod(0)
+        with without_privileges(), pytest.raises(UserError, match="can't be listed: Permission"):
+            list_folder(root)
+        root.chmod(0o700)
     assert list(listing["path"]) == ["cat/1.png"]
     assert rejected == [("cat/locked", "the folder can't be listed: Permission denied")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -223,7 +224,8 @@ def check_rejected(rejected: list[Rejected], total: int, maximum: float) -> None
         return
     by_reason: dict[str, list[str]] = {}
     for path, reason in rejected:
-        by_reason.setdefault(reason, []).append(path)
+        # "12 bytes not processed" and "34 bytes not processed" are one reason.
+        by_reason.setdefault(re.sub(r"[\d,]+", "…", reason), []).append(path)
     listed = sorted(by_reason.items(), key=lambda item: -len(item[1]))
     lines = [
         f"  {len(paths)}: {reason} ({', '.join(map(repr, paths[:EXAMPLES]))}"

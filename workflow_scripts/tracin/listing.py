@@ -25,14 +25,9 @@ def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
         UserError: `root` is not a folder, or no class folder below it holds a file.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise UserError(
-            f"The image folder {root} does not exist. Set dataset.path to a folder "
-            "with one sub-folder per class."
-        )
     rows: list[tuple[str, str]] = []
     rejected: list[Rejected] = []
-    for entry in _visible(root):
+    for entry in _top(root):
         if not _is_folder(entry):
             rejected.append(Rejected(to_text(entry.name), "lies in no class folder"))
             continue
@@ -47,6 +42,22 @@ def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
             "entries). Put the images of each class into a sub-folder named after it."
         )
     return pd.DataFrame(sorted(rows), columns=["path", "label"], dtype="string"), rejected
+
+
+def _top(root: Path) -> list[os.DirEntry[str]]:
+    """What lies directly in the image folder."""
+    if not root.is_dir():
+        raise UserError(
+            f"The image folder {root} does not exist. Set dataset.path to a folder "
+            "with one sub-folder per class."
+        )
+    try:
+        return _visible(root)
+    except OSError as error:
+        raise UserError(
+            f"The image folder {root} can't be listed: {error.strerror}. Give yourself the right "
+            "to read it."
+        ) from error
 
 
 def _visible(folder: Path | str) -> list[os.DirEntry[str]]:

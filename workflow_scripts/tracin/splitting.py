@@ -169,6 +169,19 @@ def _true_labels(frame: pd.DataFrame, mapping: Mapping[str, str], known: bool) -
     return given.fillna(frame["label"]) if known else given
 
 
+def _warn(labels: pd.Series, class_names: Mapping[str, str], classes: list[str]) -> None:
+    """Say in the log what looks like a slip in the names of classes."""
+    unused = sorted({str(name) for name in class_names} - set(labels))
+    if unused:
+        LOGGER.warning("dataset.class_names renames labels that do not occur: %s", unused[:5])
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(name.strip().casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            LOGGER.warning("classes whose names look alike are kept apart: %s", names)
+
+
 def build_manifest(
     images: pd.DataFrame,
     class_names: Mapping[str, str],
@@ -196,11 +209,9 @@ def build_manifest(
     Raises:
         UserError: There are fewer than two classes, or splitting fails.
     """
-    unused = sorted({str(name) for name in class_names} - set(images["label"]))
-    if unused:
-        LOGGER.warning("dataset: class_names renames labels that do not occur: %s", unused[:5])
     frame = images.assign(label=map_class_names(images["label"], class_names))
     classes = sorted(str(name) for name in frame["label"].unique())
+    _warn(images["label"], class_names, classes)
     if len(classes) < 2:
         raise UserError(
             f"The data set has the classes {classes}; at least 2 are needed. "
