@@ -9,6 +9,7 @@ container: f"{workflow.basedir}/envs/tracin.sif"
 
 
 include: "rules/common.smk"
+include: "rules/config.smk"
 include: "rules/timed.smk"
 
 

@@ -80,7 +80,7 @@ CASES = {
 def manifest(folder: Path) -> pd.DataFrame:
     """The digits with their truth and a fixed test split."""
     write_digits(folder / "digits")
-    table = list_folder(folder / "digits")
+    table, _ = list_folder(folder / "digits")
     rng = np.random.default_rng(0)
     table["path"] = "digits/" + table["path"]
     table["true_label"] = table["label"]

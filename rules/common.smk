@@ -1,9 +1,9 @@
 import ast
 import json
 import shutil
+import sys
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
@@ -11,40 +11,13 @@ min_version("9.20")
 
 BASE = Path(workflow.basedir)
 SCRIPTS = BASE / "workflow_scripts"
+sys.path.append(str(SCRIPTS))
 # Settings of train: that go to the training loop as they are.
 RECIPE = (
     "input_size batch_size head_epochs epochs learning_rate_head_stage learning_rate_head "
     "learning_rate_backbone optimizer weight_decay momentum plateau_factor plateau_patience "
     "patience checkpoint_every precision"
 ).split()
-
-
-def check_config():
-    """Stop before any job with one line for each setting that is wrong."""
-    schema = yaml_file(BASE / "rules" / "schemas" / "config.schema.yaml")
-    problems = [
-        f"{'.'.join(map(str, error.absolute_path)) or 'config'}: {error.message}"
-        for error in Draft202012Validator(schema).iter_errors(config)
-    ]
-    if not problems:
-        train, influence = config["train"], config["influence"]
-        epochs = train["head_epochs"] + train["epochs"]
-        pooled = len(
-            {1, epochs, *range(train["checkpoint_every"], epochs + 1, train["checkpoint_every"])}
-        )
-        if epochs == 0:
-            problems.append("train.epochs: head_epochs and epochs are both 0")
-        elif pooled < influence["checkpoints"]:
-            problems.append(
-                f"influence.checkpoints: {influence['checkpoints']} slots, but {epochs} epochs pool only "
-                f"{pooled} checkpoints; lower it or train.checkpoint_every"
-            )
-        if 1 < len(train["seeds"]) < config["cross_runs"]["min_runs"]:
-            problems.append("cross_runs.min_runs: more than there are train.seeds")
-        if train["input_size"] > config["dataset"]["stored_size"]:
-            problems.append("train.input_size: larger than dataset.stored_size")
-    if problems:
-        raise WorkflowError("the configuration is wrong:\n  " + "\n  ".join(problems))
 
 
 def yaml_file(path):
@@ -101,18 +74,6 @@ def dataset_root():
     if source == "digits":
         return "results/digits"
     return str(Path(path).parent) if source == "manifest" else path
-
-
-def listing_fingerprint(wildcards):
-    """Changes when images come, go or are renamed in a user's folder."""
-    if config["dataset"]["source"] != "folder":
-        return ""
-    import sys
-
-    sys.path.append(str(SCRIPTS))
-    from tracin.listing import folder_fingerprint
-
-    return folder_fingerprint(Path(config["dataset"]["path"]))
 
 
 def planted_noise():

@@ -6,7 +6,7 @@ rule weights:
         weights="results/weights/backbone.safetensors",
     log:
         "results/logs/weights.log",
-    retries: 3
+    retries: 3 if config["model"]["weights"] == "imagenet" else 0
     conda:
         "../envs/torch.yaml"
     params:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +13,9 @@ from tracin.figures.simulation import simulation_figure
 from tracin.figures.style import save
 from tracin.files import write_csv
 from tracin.review.simulation import read_orders, read_simulation, recovered, simulate
-from tracin.runtime import pick_device
+from tracin.runtime import pick_device, write_error
 
+sys.excepthook = write_error
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--configfile", type=Path, help="overlay over config.yaml, as for snakemake")
 parser.add_argument("--results", type=Path, default=Path("results"), help="of a workflow run")

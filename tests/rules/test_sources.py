@@ -1,13 +1,18 @@
 """The workflow on images that are not the demo's."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from tests.conftest import ROOT, snakemake
+from tests.rules.test_plan import jobs
 
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "cifar10n-animals"
 
@@ -19,12 +24,14 @@ def test_photographs_by_manifest(workflow: Path) -> None:
     some = pd.concat([part.head(200) for _, part in table.groupby("split")])
     source = workflow / "photographs"
     source.mkdir()
-    (source / "images").symlink_to(PHOTOGRAPHS / "images")
+    for path in some["path"]:
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(PHOTOGRAPHS / path, source / path)
     some.to_csv(source / "labels.csv", index=False)
     overlay = {
         "dataset": {"source": "manifest", "path": "photographs/labels.csv"},
         "train": {"epochs": 2, "checkpoint_every": 1, "augmentation": {"horizontal_flip": True}},
-        "influence": {"checkpoints": 2, "top_k": 500, "shards": {"train": 1, "val": 1, "test": 1}},
+        "influence": {"checkpoints": 2, "top_k": 180, "shards": {"train": 1, "val": 1, "test": 1}},
     }
     (workflow / "overlay.yaml").write_text(yaml.safe_dump(overlay))
     snakemake(workflow, "--cores", "all", "--configfile", "overlay.yaml")
@@ -36,3 +43,64 @@ def test_photographs_by_manifest(workflow: Path) -> None:
     result = json.loads((run / "evaluation.json").read_text())
     assert result["planted_noise"] == 0 and result["images"] == 200
     assert len(pd.read_parquet(run / "influence/topk.parquet")) == 200 * 2 * 180
+
+
+def messy_folder(root: Path) -> None:
+    """Two classes of twelve images under strange names, and nine entries that are none."""
+    random = np.random.default_rng(0)
+    for name in ('it\'s a "cat"', "line\nbreak"):
+        (root / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = random.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    cat = root / 'it\'s a "cat"'
+    (cat / "0.png").rename(cat / os.fsdecode(b"caf\xe9 \xf0\x9f\x90\xb1.png"))
+    (cat / "1.png").rename(cat / f"{'x' * 251}.png")
+    (cat / "2.png").rename(cat / "=1+1;$(touch pwned).png")
+    (root / "empty class").mkdir()
+    (root / "notes.txt").write_text("no image")
+    (cat / "zero.jpg").touch()
+    (cat / "text.jpg").write_text("no image")
+    (cat / "cut.png").write_bytes((cat / "3.png").read_bytes()[:100])
+    (cat / "secret.png").symlink_to("/etc/passwd")
+    (cat / "loop.png").symlink_to("loop.png")
+    (cat / "up").symlink_to("..")
+    os.mkfifo(cat / "fifo.png")
+
+
+def test_a_messy_folder(workflow: Path) -> None:
+    """What can be read is, the rest is listed with its reason, and too much of it stops."""
+    messy_folder(workflow / "raw")
+    overlay: dict = {"dataset": {"source": "folder", "path": "raw", "max_rejected": 0.3}}
+    (workflow / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    target = ("results/labels/original.parquet", "--configfile", "overlay.yaml")
+    snakemake(workflow, "--cores", "1", *target)
+    dataset = workflow / "results/dataset"
+    assert json.loads((dataset / "classes.json").read_text()) == ['it\'s a "cat"', "line\nbreak"]
+    names = {Path(path).name for path in pd.read_parquet(dataset / "manifest.parquet")["path"]}
+    assert {r"caf\xe9 🐱.png", f"{'x' * 251}.png", "=1+1;$(touch pwned).png"} < names
+    assert len(pd.read_parquet(dataset / "manifest.parquet")) == 24
+    rejected = pd.read_csv(dataset / "rejected.csv", index_col="path")["reason"]
+    assert {
+        Path(str(path)).name: str(reason).split(":")[0] for path, reason in rejected.items()
+    } == {
+        "empty class": "the class folder holds no file",
+        "notes.txt": "lies in no class folder",
+        "zero.jpg": "the file is empty",
+        "text.jpg": "no image that is read here (JPEG, PNG, BMP, GIF, WEBP, TIFF)",
+        "cut.png": "damaged image",
+        "secret.png": "the link leads out of the data set's folder",
+        "loop.png": "the file can't be read",
+        "up": "the link leads back to a folder above it",
+        "fifo.png": "no regular file but a folder, FIFO, socket or device",
+    }
+    assert jobs(snakemake(workflow, "-n", *target)) == {}
+    shutil.copyfile(workflow / "raw/line\nbreak/0.png", workflow / "raw/line\nbreak/1.png")
+    assert "ingest" in jobs(snakemake(workflow, "-n", *target))
+    overlay["dataset"]["max_rejected"] = 0.05
+    (workflow / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    output = snakemake(workflow, "--cores", "1", *target, check=False)
+    assert "Error: 9 of 33 files had to be left out, more than the accepted share 0.05:" in output
+    assert "\n  1: the file is empty (" in output and "Traceback" not in output
+    assert len(pd.read_csv(workflow / "results/logs/dataset/rejected.csv")) == 9
+    assert (workflow / "results/labels/original.parquet").exists()

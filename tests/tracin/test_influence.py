@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tracin.checkpoints import Checkpoint, save_checkpoint
+from tracin.errors import UserError
 from tracin.gradients import Factors, by_slot, extract_factors, read_factors, save_shard
 from tracin.images import normalise, read_batch
 from tracin.influence import as_arrays, largest, merge_topk, self_influence, tile_scores, topk_table
@@ -90,7 +91,7 @@ def test_bad_gradient_names_sample_and_checkpoint(tmp_path: Path, images: np.nda
     torch.nn.init.constant_(final_linear(model).bias, float("nan"))
     path = tmp_path / "bad.safetensors"
     save_checkpoint(model, Checkpoint(architecture, LOSS, 16, 1, 0.1, 0.1, 1.0), path)
-    with pytest.raises(FloatingPointError, match=r"bad\.safetensors.*sample 1 "):
+    with pytest.raises(UserError, match=r"bad\.safetensors.*sample 1 "):
         factors(path, images, TEST)
 
 

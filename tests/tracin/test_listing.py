@@ -1,14 +1,18 @@
-"""Tests of listing images."""
+"""Tests of listing folders: what is an image's place, and what is left out and why."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import pandas as pd
 import pytest
 
-from tracin.listing import folder_fingerprint, list_folder, list_manifest
+from tracin.errors import UserError
+from tracin.listing import count_files, files_fingerprint, folder_fingerprint, list_folder
+from tracin.sources import read_file
 
 
 def _touch(*files: Path) -> None:
@@ -20,66 +24,124 @@ def _touch(*files: Path) -> None:
 def test_folder_is_recursive_sorted_and_skips_hidden(tmp_path: Path) -> None:
     names = ["b/2.png", "b/deep/1.txt", "a/1.png", "a/.hidden", ".git/x", "stray.txt"]
     _touch(*(tmp_path / name for name in names))
-    listing = list_folder(tmp_path)
+    listing, rejected = list_folder(tmp_path)
     assert list(listing["path"]) == ["a/1.png", "b/2.png", "b/deep/1.txt"]
     assert list(listing["label"]) == ["a", "b", "b"]
+    assert rejected == [("stray.txt", "lies in no class folder")]
 
 
 def test_unusable_folders_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="one sub-folder per class"):
+    with pytest.raises(UserError, match="one sub-folder per class"):
         list_folder(tmp_path / "none")
-    with pytest.raises(ValueError, match="sub-folder"):
+    with pytest.raises(UserError, match="sub-folder"):
         list_folder(tmp_path)
     _touch(tmp_path / "stray.png")
-    with pytest.raises(ValueError, match="1 files lie"):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="2 other entries"):
         list_folder(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_manifest_reads_label_column(tmp_path: Path, suffix: str) -> None:
-    frame = pd.DataFrame({"path": ["a.png", "b.png"], "noisy": ["NA", "7"]})
-    file = tmp_path / f"m{suffix}"
-    frame.to_csv(file, index=False) if suffix == ".csv" else frame.to_parquet(file)
-    listing = list_manifest(file, "noisy")
-    assert list(listing.columns) == ["path", "label", "split", "true_label"]
-    assert list(listing["label"]) == ["NA", "7"]
-    assert listing[["split", "true_label"]].isna().all().all()
+def test_links_stay_inside_and_every_folder_is_listed_once(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    _touch(root / "cat/1.png", root / "dog/sub/2.png", root / "shared/3.png", outside / "4.png")
+    (root / "cat/out").symlink_to(outside)
+    (root / "cat/out.png").symlink_to(outside / "4.png")
+    (root / "cat/up").symlink_to("..")
+    (root / "cat/self").symlink_to(".")
+    (root / "cat/more").symlink_to("../shared")
+    (root / "dog/again").symlink_to("sub")
+    (root / "dog/loop").symlink_to("loop")
+    (root / "evil").symlink_to(outside)
+    (root / "empty").mkdir()
+    listing, rejected = list_folder(root)
+    assert list(listing["path"]) == [
+        "cat/1.png",
+        "cat/more/3.png",
+        "cat/out.png",
+        "dog/loop",
+        "dog/sub/2.png",
+        "shared/3.png",
+    ]
+    assert sorted(rejected) == [
+        ("cat/out", "the link leads out of the data set's folder"),
+        ("cat/self", "the link leads back to a folder above it"),
+        ("cat/up", "the link leads back to a folder above it"),
+        ("dog/again", "the link leads to a folder that is listed already"),
+        ("empty", "the class folder holds no file"),
+        ("evil", "the link leads out of the data set's folder"),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("rows", "problem"),
-    [
-        ("a.png,x,\n./a.png,y,\n", "repeated path.*: 1, 2"),
-        ("a.png,x,\nb.png,,\n", "empty label.*: 2"),
-        ("/a.png,x,\n", "absolute path.*: 1"),
-        ("b.png,x,\nc/../../a.png,x,\n", "absolute path.*: 2"),
-        ("C:\\a.png,x,\n", "absolute path"),
-        ("a.png,x,dev\n", "unknown split.*: 1"),
-        ("", "no rows"),
-    ],
-)
-def test_manifest_errors_name_rows(tmp_path: Path, rows: str, problem: str) -> None:
-    file = tmp_path / "m.csv"
-    file.write_text("path,label,split\n" + rows)
-    with pytest.raises(ValueError, match=problem):
-        list_manifest(file, "label")
+def test_strange_names_are_listed(tmp_path: Path) -> None:
+    names = [
+        b'two words/it\'s "x".png',
+        b"line\nbreak/1\t2.png",
+        "\U0001f431/\U0001f408.png".encode(),
+        b"caf\xe9/\xff.png",
+        b"Cat/same.png",
+        b"cat/same.png",
+        b"cat/SAME.png",
+        b"x" * 255 + b"/" + b"y" * 255,
+    ]
+    _touch(*(tmp_path / os.fsdecode(name) for name in names))
+    listing, rejected = list_folder(tmp_path)
+    assert not rejected
+    assert sorted(listing["path"]) == sorted(
+        name.decode(errors="backslashreplace") for name in names
+    )
+    assert set(listing["label"]) == {
+        name.decode(errors="backslashreplace").split("/")[0] for name in names
+    }
 
 
-def test_manifest_missing_things(tmp_path: Path) -> None:
-    file = tmp_path / "m.csv"
-    with pytest.raises(FileNotFoundError):
-        list_manifest(file, "label")
-    file.write_text("path,label\na,b\n")
-    with pytest.raises(ValueError, match="noisy"):
-        list_manifest(file, "noisy")
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Root may read everything, so it is someone else for a while."""
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
+
+
+def test_what_may_not_be_read_is_said() -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        _touch(root / "cat/1.png", root / "cat/locked/2.png")
+        (root / "cat/1.png").chmod(0)
+        (root / "cat/locked").chmod(0)
+        with without_privileges():
+            listing, rejected = list_folder(root)
+            with pytest.raises(UserError, match="the file can't be read: Permission denied"):
+                read_file(root / "cat/1.png", root)
+        (root / "cat/locked").chmod(0o700)
+        root.chmod(0)
+        with without_privileges(), pytest.raises(UserError, match="can't be listed: Permission"):
+            list_folder(root)
+        root.chmod(0o700)
+    assert list(listing["path"]) == ["cat/1.png"]
+    assert rejected == [("cat/locked", "the folder can't be listed: Permission denied")]
 
 
 def test_fingerprint_follows_changes(tmp_path: Path) -> None:
     assert folder_fingerprint(tmp_path / "none") == "missing"
     _touch(tmp_path / "a" / "1.png")
-    first = folder_fingerprint(tmp_path)
-    assert first == folder_fingerprint(tmp_path) and len(first) == 64
-    os.utime(tmp_path / "a", ns=(1, 1))
-    second = folder_fingerprint(tmp_path)
+    found = [folder_fingerprint(tmp_path)]
+    assert found[0] == folder_fingerprint(tmp_path) and len(found[0]) == 64
+    (tmp_path / "a" / "1.png").write_bytes(b"yz")
+    found.append(folder_fingerprint(tmp_path))
+    (tmp_path / "a" / "1.png").rename(tmp_path / "a" / "2.png")
+    found.append(folder_fingerprint(tmp_path))
     (tmp_path / "b").mkdir()
-    assert len({first, second, folder_fingerprint(tmp_path)}) == 3
+    found.append(folder_fingerprint(tmp_path))
+    assert len(set(found)) == 4
+    some = [files_fingerprint(tmp_path, ["a/2.png", "a/none.png"])]
+    (tmp_path / "b" / "3.png").touch()
+    some.append(files_fingerprint(tmp_path, ["a/2.png", "a/none.png"]))
+    (tmp_path / "a" / "2.png").write_bytes(b"z")
+    some.append(files_fingerprint(tmp_path, ["a/2.png", "a/none.png"]))
+    assert some[0] == some[1] != some[2]
+    assert count_files(tmp_path) == 2

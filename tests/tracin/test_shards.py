@@ -10,6 +10,7 @@ from torch import Tensor
 from tests.tracin.test_influence import CPU, LOSS, RATES, TEST, TRAIN, save_blocks
 from tracin.arithmetic import ahead
 from tracin.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from tracin.errors import UserError
 from tracin.gradients import Beyond, extract_factors
 from tracin.images import normalise, read_batch
 from tracin.influence import tile_scores
@@ -147,6 +148,14 @@ def test_slots_can_be_read_again(tmp_path: Path) -> None:
     slots = by_slot(save_blocks(factors, tmp_path, 2))
     for _ in range(2):
         assert [float(f.activations[0, 0]) for f, _ in slots] == [0.0, 1.0]
+
+
+def test_a_shard_cut_short_is_named(tmp_path: Path) -> None:
+    factors = Factors(torch.arange(4), torch.ones(4, 3), torch.ones(4, 2))
+    path = save_blocks([factors], tmp_path, 1)[0][0]
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(UserError, match=rf"{path.name} is damaged or was cut short"):
+        read_factors([path])
 
 
 def test_ahead_keeps_order_and_raises_what_loading_raises() -> None:

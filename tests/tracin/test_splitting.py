@@ -122,3 +122,11 @@ def test_manifest_truth() -> None:
     assert set(build_manifest(told, names, 0.2, 0.1, 3, 0.0, False)[0]["true_label"]) == {"ant"}
     with pytest.raises(ValueError, match=r"at least 2"):
         build_manifest(images.assign(label="a"), {}, 0.2, 0.1, 3, 0.0, False)
+
+
+def test_names_that_look_alike_are_kept_apart_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    images = _images()
+    images["label"] = images["label"].replace({"a": "B", "c": " b"}).astype("string")
+    _, classes, _ = build_manifest(images, {"cane": "dog"}, 0.2, 0.1, 3, 0.0, False)
+    assert classes == [" b", "B", "b"]
+    assert "[' b', 'B', 'b']" in caplog.text and "['cane']" in caplog.text

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tracin import pruning, tiles
+from tracin.errors import UserError
 from tracin.influence import ROWS, self_influence, tile_scores, topk_table, with_classes
 from tracin.pruning import Bound
 from tracin.shards import Factors, Sketches, Slot
@@ -153,7 +154,7 @@ def test_overflow_is_found_and_named() -> None:
     for factors, _ in train:
         factors.activations[7] = 1e38
         factors.errors[7] = 1e10
-    with pytest.raises(FloatingPointError, match="training sample 7 on test sample"):
+    with pytest.raises(UserError, match="training sample 7 on test sample"):
         tile_table(test, train, K, CPU)
 
 

@@ -11,6 +11,7 @@ import torch
 
 from tracin.checkpoints import load_checkpoint, read_metadata
 from tracin.dynamics import DECAY, Dynamics, margins, read_dynamics
+from tracin.errors import UserError
 from tracin.images import Augmentation
 from tracin.loss import Loss
 from tracin.model import Architecture, backbone_state, build_model
@@ -128,11 +129,21 @@ def test_early_stop_and_plateau(tmp_path: Path) -> None:
     assert read_metadata(tmp_path / "best.safetensors").epoch == best + 1
 
 
-def test_diverging_training_names_the_epoch(tmp_path: Path) -> None:
-    wild = replace(RECIPE, optimizer="sgd", learning_rate_head_stage=1e30)
-    with pytest.raises(FloatingPointError, match=r"diverged in epoch 1.*learning rates"):
+def test_diverging_training_names_the_batch_and_keeps_what_was_good(tmp_path: Path) -> None:
+    wild = replace(RECIPE, optimizer="sgd", learning_rate_backbone=1e30)
+    with pytest.raises(UserError, match=r"epoch 2 .*batch 2: the loss is nan.*after epoch 1"):
         run_training(tmp_path, wild)
     assert not (tmp_path / "table.parquet").exists()
+    kept = [path for path in tmp_path.rglob("*.safetensors")]
+    assert kept and {read_metadata(path).epoch for path in kept} == {1}
+    for path in kept:
+        load_checkpoint(path)
+
+
+def test_a_step_too_far_is_seen_in_the_validation_loss(tmp_path: Path) -> None:
+    wild = replace(RECIPE, optimizer="sgd", learning_rate_head_stage=1e30, batch_size=30)
+    with pytest.raises(UserError, match=r"in epoch 2: the validation loss is nan.*after epoch 1"):
+        run_training(tmp_path, wild)
 
 
 def test_dynamics_hold_each_sample_once_per_epoch(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tracin.errors import UserError
 from tracin.model import Architecture, backbone_state, build_model, load_backbone
 from tracin.weights import fetch, published_url, read_state_dict
 
@@ -35,7 +36,7 @@ def test_published_file_is_fetched_checked_and_loaded(published: str, tmp_path: 
 def test_a_file_with_another_hash_is_refused(published: str, tmp_path: Path) -> None:
     good = Path(published.removeprefix("file://"))
     other = good.rename(good.with_name("resnet18-00000000.pth"))
-    with pytest.raises(RuntimeError, match="hash"):
+    with pytest.raises(UserError, match=r"not the published file .*invalid hash.*Try again"):
         fetch(other.as_uri(), tmp_path / "cache")
 
 
@@ -56,6 +57,37 @@ def test_code_in_a_pickle_is_never_run(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "sprung",))  # type: ignore[return-value]
 
     (tmp_path / "trap.pth").write_bytes(pickle.dumps(Trap()))
-    with pytest.raises(ValueError, match="can't be read as plain weights"):
-        read_state_dict(tmp_path / "trap.pth")
+    torch.save({"a": torch.zeros(1), "b": Trap()}, tmp_path / "hidden.pth")
+    for name in ("trap.pth", "hidden.pth"):
+        with pytest.raises(UserError, match=r"perhaps code, which is never run.*torch\.save"):
+            read_state_dict(tmp_path / name)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    with pytest.raises(UserError, match="There is no file"):
+        read_state_dict(path)
+    torch.save({"a": torch.zeros(1000)}, path)
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:300], whole[:-300], b"text", whole[:200] + b"\xff" * 50):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"mine\.pth (is damaged|holds more)"):
+            read_state_dict(path)
+    for other in ([torch.zeros(1)], {"a": "text"}, {1: torch.zeros(1)}):
+        torch.save(other, path)
+        with pytest.raises(UserError, match="no state-dict of tensors by name"):
+            read_state_dict(path)
+
+
+def test_an_address_that_is_not_reached(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"can't be reached .*model\.weights: none"):
+        fetch((tmp_path / "resnet18-00000000.pth").as_uri(), tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    state = build_model(RESNET18).state_dict()
+    state["layer1.0.conv1.weight"][0, 0, 0, 0] = float("nan")
+    with pytest.raises(UserError, match=r"layer1\.0\.conv1\.weight holds NaN"):
+        load_backbone(build_model(RESNET18), state, "mine.pth")

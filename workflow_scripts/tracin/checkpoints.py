@@ -12,9 +12,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.loss import Loss
 from tracin.model import Architecture, build_model
+from tracin.tensors import readable
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,9 @@ def read_metadata(path: Path | str) -> Checkpoint:
     """The metadata of a checkpoint.
 
     Raises:
-        ValueError: the file is not a checkpoint of this workflow.
+        UserError: the file is not a checkpoint of this workflow.
     """
-    with safe_open(path, framework="pt") as file:
+    with readable(path), safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
     try:
         facts = {key: json.loads(value) for key, value in metadata.items()}
@@ -65,20 +67,38 @@ def read_metadata(path: Path | str) -> Checkpoint:
         loss["class_weights"] = tuple(loss["class_weights"])
         return Checkpoint(architecture=Architecture(**architecture), loss=Loss(**loss), **facts)
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a checkpoint of this workflow: {error}.") from error
+        raise UserError(
+            f"{path} is not a checkpoint of this workflow ({error}). Delete it and run again."
+        ) from error
 
 
 def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
     """The network of a checkpoint, in eval mode on the CPU, and its metadata.
 
     Raises:
-        ValueError: the weights are not those that the metadata's hash was taken of.
+        UserError: the file is damaged: cut short, with other weights than those that the
+            metadata's hash was taken of, or with weights that are no numbers or another network's.
     """
     checkpoint = read_metadata(path)
-    state = load_file(path)
+    with readable(path):
+        state = load_file(path)
     if weights_hash(state) != checkpoint.weights_sha256:
-        raise ValueError(f"{path} is damaged: its weights do not match their hash. Delete it.")
+        raise UserError(
+            f"{path} is damaged: its weights do not match their hash. Delete it and run again."
+        )
+    broken = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise UserError(
+            f"{path} holds NaN or infinity in {broken[:3]}. Delete it, lower train.learning_rate_* "
+            "and run again."
+        )
     with torch.device("meta"):  # random weights that are replaced at once would cost as much again
         model = build_model(checkpoint.architecture)
-    model.load_state_dict(state, assign=True)
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path} holds the weights of another network than {checkpoint.architecture.name}. "
+            "Delete it and run again."
+        ) from error
     return model.eval(), checkpoint

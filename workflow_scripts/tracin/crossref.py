@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tracin.errors import UserError
+
 
 def image_table(
     predictions: pd.DataFrame, manifest: pd.DataFrame, classes: list[str]
@@ -21,7 +23,7 @@ def image_table(
     true_label (null where the truth is not known).
 
     Raises:
-        ValueError: the two tables list different images.
+        UserError: the two tables list different images.
     """
     joined = predictions.merge(
         manifest[["sample_id", "path", "true_label"]],
@@ -31,7 +33,9 @@ def image_table(
         indicator=True,
     )
     if (joined["_merge"] != "both").any():
-        raise ValueError("predictions and manifest list different images: rerun the workflow.")
+        raise UserError(
+            "Predictions and manifest list different images. Run again with --forcerun predict."
+        )
     names = np.array(classes, dtype=object)
     table = joined.set_index("sample_id")[
         ["path", "split", "label_index", "predicted_index", "confidence", "true_label"]

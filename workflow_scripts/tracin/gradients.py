@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from tracin.arithmetic import Precision
 from tracin.checkpoints import load_checkpoint
+from tracin.errors import UserError
 from tracin.inference import forward
 from tracin.memory import halving
 from tracin.samples import Samples
@@ -50,7 +51,7 @@ def extract_factors(
     Works in smaller batches where memory runs out.
 
     Raises:
-        FloatingPointError: a factor is NaN or infinite; sample and checkpoint are named.
+        UserError: a factor is NaN or infinite; sample and checkpoint are named.
     """
 
     def by(size: int) -> tuple[Factors, float]:
@@ -111,7 +112,7 @@ def _check_finite(factors: Factors, checkpoint: Path | str) -> None:
     finite = torch.stack([torch.isfinite(t).all(dim=1) for t in tensors]).all(dim=0)
     if not finite.all():
         bad = factors.sample_id[~finite][:5].tolist()
-        raise FloatingPointError(
+        raise UserError(
             f"{checkpoint} gives a NaN or infinite gradient for sample {bad[0]} "
             f"(all: {bad}, {int((~finite).sum())} in number). Look at these images, "
             "or train with a lower learning rate."

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from tracin.errors import UserError
 from tracin.shards import Factors, on_device
 from tracin.shards import Slot as Slot
 
@@ -34,7 +35,7 @@ def tile_scores(
         scores [n_test, n_train], test ids [n_test], training ids [n_train].
 
     Raises:
-        ValueError: the slots list different samples, or their learning rates differ.
+        UserError: the slots list different samples, or their learning rates differ.
     """
     scores = torch.empty(0)
     norms: list[Tensor] = []
@@ -62,13 +63,18 @@ def same_samples(
     """Sample ids of both sides of a slot.
 
     Raises:
-        ValueError: they are not those of the slots before, or the learning rates differ.
+        UserError: they are not those of the slots before, or the learning rates differ.
     """
     if rate != other:
-        raise ValueError(f"test and training shards differ in learning rate: {rate}, {other}.")
+        raise UserError(
+            f"Test and training shards differ in learning rate ({rate}, {other}). Run again with "
+            "--forcerun gradients."
+        )
     found = [test.sample_id, train.sample_id]
     if ids and not all(torch.equal(a, b) for a, b in zip(ids, found, strict=True)):
-        raise ValueError("the slots of a tile list different samples: rerun the gradients.")
+        raise UserError(
+            "The slots of a tile list different samples. Run again with --forcerun gradients."
+        )
     return found
 
 
@@ -124,7 +130,7 @@ def topk_table(scores: Tensor, test_id: Tensor, train_id: Tensor, k: int) -> pd.
     sample is never listed as its own.
 
     Raises:
-        FloatingPointError: a score is NaN or infinite; the pair of samples is named.
+        UserError: a score is NaN or infinite; the pair of samples is named.
     """
     check_finite(scores, test_id, train_id)
     found = ranked(scores, test_id, train_id, k)
@@ -132,12 +138,13 @@ def topk_table(scores: Tensor, test_id: Tensor, train_id: Tensor, k: int) -> pd.
 
 
 def check_finite(scores: Tensor, test_id: Tensor, train_id: Tensor) -> None:
-    """Raise FloatingPointError with the pair's names if a score [n_test, n_train] is not finite."""
+    """Raise with the pair's names if a score [n_test, n_train] is not finite."""
     if not torch.isfinite(scores).all():
         row, column = torch.nonzero(~torch.isfinite(scores))[0].tolist()
-        raise FloatingPointError(
-            f"the influence of training sample {int(train_id[column])} on test sample "
-            f"{int(test_id[row])} is not finite: their gradients overflow float32."
+        raise UserError(
+            f"The influence of training sample {int(train_id[column])} on test sample "
+            f"{int(test_id[row])} is not finite: their gradients overflow float32. "
+            "Look at both images, or train with lower learning rates."
         )
 
 
@@ -182,11 +189,11 @@ def merge_topk(tables: Iterable[pd.DataFrame], k: int) -> pd.DataFrame:
     Exact: a training sample among the k best of all is among the k best of its own tile.
 
     Raises:
-        ValueError: a pair of samples stands in two tables.
+        UserError: a pair of samples stands in two tables.
     """
     joined = pd.concat(list(tables), ignore_index=True)
     if joined.duplicated(["test_id", "kind", "train_id"]).any():
-        raise ValueError("two tiles hold the same pair of samples: delete the tiles and rerun.")
+        raise UserError("Two tiles hold the same pair of samples. Run again with --forcerun tile.")
     joined["kind"] = joined["kind"].astype(pd.CategoricalDtype(list(KINDS)))
     strength = joined["influence"].where(joined["kind"] == "proponent", -joined["influence"])
     joined = joined.assign(strength=strength).sort_values(

@@ -1,175 +1,160 @@
-"""Listing of the images of a data set."""
+"""Listing of the images of a data set that is a folder with one sub-folder per class."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pandas as pd
 
-LOGGER = logging.getLogger(__name__)
-SPLITS = ("train", "val", "test")
-SHOWN = 5
+from tracin.errors import UserError
+from tracin.sources import Rejected, from_text, inside, to_text
 
 
-def _visible(names: list[str]) -> list[str]:
-    """Return the names that are not hidden, sorted."""
-    return sorted(name for name in names if not name.startswith("."))
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Yield every visible regular file below `folder`."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = _visible(folders)
-        for name in _visible(names):
-            file = Path(parent) / name
-            if file.is_file():
-                yield file
-
-
-def list_folder(root: Path | str) -> pd.DataFrame:
-    """List a folder that holds one sub-folder per class.
+def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
+    """List a folder that holds one sub-folder per class; what is hidden is no part of it.
 
     Returns:
-        A frame [images, 2] with `path` (relative to `root`, with forward slashes)
-        and `label` (name of the class folder), sorted by path.
+        A frame [files, 2] with `path` (relative to `root`, with forward slashes) and
+        `label` (name of the class folder), sorted by path, both as `to_text` writes
+        names; and what is left out because it can't belong to a class or be listed.
 
     Raises:
-        FileNotFoundError: `root` is not a folder.
-        ValueError: No class folder below `root` holds a file.
+        UserError: `root` is not a folder, or no class folder below it holds a file.
     """
     root = Path(root)
+    rows: list[tuple[str, str]] = []
+    rejected: list[Rejected] = []
+    for entry in _top(root):
+        if not _is_folder(entry):
+            rejected.append(Rejected(to_text(entry.name), "lies in no class folder"))
+            continue
+        found = list(_class_files(root, entry.name))
+        rejected += [item for item in found if isinstance(item, Rejected)]
+        rows += [(to_text(item), to_text(entry.name)) for item in found if isinstance(item, str)]
+        if not found:
+            rejected.append(Rejected(to_text(entry.name), "the class folder holds no file"))
+    if not rows:
+        raise UserError(
+            f"The image folder {root} holds no image in a class folder ({len(rejected)} other "
+            "entries). Put the images of each class into a sub-folder named after it."
+        )
+    return pd.DataFrame(sorted(rows), columns=["path", "label"], dtype="string"), rejected
+
+
+def _top(root: Path) -> list[os.DirEntry[str]]:
+    """What lies directly in the image folder."""
     if not root.is_dir():
-        raise FileNotFoundError(
-            f"The image folder {root} does not exist. Set dataset: path to a folder "
+        raise UserError(
+            f"The image folder {root} does not exist. Set dataset.path to a folder "
             "with one sub-folder per class."
         )
-    entries = [root / name for name in _visible(os.listdir(root))]
-    rows = [
-        (file.relative_to(root).as_posix(), entry.name)
-        for entry in entries
-        if entry.is_dir()
-        for file in _files_below(entry)
-    ]
-    stray = [entry.name for entry in entries if not entry.is_dir()]
-    if not rows:
-        raise ValueError(
-            f"The image folder {root} holds no image in a class folder ({len(stray)} files lie "
-            "directly in it). Put the images of each class into a sub-folder named after it."
-        )
-    if stray:
-        LOGGER.warning("%d files directly in %s have no class and are left out", len(stray), root)
-    return pd.DataFrame(sorted(rows), columns=["path", "label"], dtype="string")
+    try:
+        return _visible(root)
+    except OSError as error:
+        raise UserError(
+            f"The image folder {root} can't be listed: {error.strerror}. Give yourself the right "
+            "to read it."
+        ) from error
 
 
-def _read_table(file: Path) -> pd.DataFrame:
-    """Read a CSV or Parquet table with every value as text or null."""
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"The manifest {file} does not exist. Set dataset: path to a CSV or Parquet file."
-        )
-    suffix = file.suffix.lower()
-    if suffix == ".parquet":
-        return pd.read_parquet(file).astype("string").reset_index(drop=True)
-    if suffix == ".csv":
-        # "NA" and "None" are possible class names; only an empty cell means nothing.
-        # utf-8-sig also reads files that a spreadsheet wrote with a byte-order mark.
-        return pd.read_csv(
-            file,
-            dtype="string",
-            keep_default_na=False,
-            na_values=[""],
-            encoding="utf-8-sig",
-            index_col=False,
-        )
-    raise ValueError(
-        f"The manifest {file} is neither .csv nor .parquet. Convert it to one of them."
-    )
-
-
-def _refuse(file: Path, bad: pd.Series, problem: str, advice: str) -> None:
-    """Raise when any row is marked in `bad`, naming the first of them."""
-    rows = [int(row) + 1 for row in bad.index[bad.to_numpy(dtype=bool)]]
-    if rows:
-        more = ", ..." if len(rows) > SHOWN else ""
-        named = ", ".join(map(str, rows[:SHOWN])) + more
-        raise ValueError(
-            f"{file}: {problem} in {len(rows)} data rows (counted from 1 below the header): "
-            f"{named}. {advice}"
+def _visible(folder: Path | str) -> list[os.DirEntry[str]]:
+    """The entries of a folder that are not hidden, by name."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            (entry for entry in entries if not entry.name.startswith(".")),
+            key=lambda entry: entry.name,
         )
 
 
-def _leaves_root(path: str) -> bool:
-    """Tell whether a path is absolute or climbs out of the manifest's folder."""
-    windows = PureWindowsPath(path)
-    return path.startswith("/") or bool(windows.anchor) or ".." in windows.parts
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; a loop of links is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
-def list_manifest(file: Path | str, label_column: str) -> pd.DataFrame:
-    """List the images that a CSV or Parquet table names.
+def _class_files(root: Path, name: str) -> Iterator[str | Rejected]:
+    """Yield what a class folder holds, relative to `root`; each real folder is listed once.
 
-    Args:
-        file: Table with `path`, `label_column` and optionally `split`, `true_label`.
-        label_column: Column read as `label`.
+    What is yielded may be a link, a FIFO or a file without permission: reading it finds that out.
+    """
+    seen: set[str] = set()
+    folders, links = [name], list[str]()
+    while folders or links:
+        # Real folders come first, so that a link never takes a file's own path from it.
+        name = folders.pop() if folders else links.pop(0)
+        try:
+            entries = _class_folder(root, name, seen)
+        except UserError as error:
+            yield Rejected(to_text(name), str(error))
+            continue
+        for entry in entries:
+            if not _is_folder(entry):
+                yield f"{name}/{entry.name}"
+            else:
+                (links if entry.is_symlink() else folders).append(f"{name}/{entry.name}")
 
-    Returns:
-        A frame [rows, 4] of text: path, label, split, true_label (null where absent).
+
+def _class_folder(root: Path, name: str, seen: set[str]) -> list[os.DirEntry[str]]:
+    """The entries of a folder, whose real path is added to `seen`.
 
     Raises:
-        FileNotFoundError: `file` does not exist.
-        ValueError: Columns are missing, or rows hold empty, repeated or bad values.
+        UserError: It is not listed, and why.
     """
-    file = Path(file)
-    table = _read_table(file)
-    missing = [name for name in ("path", label_column) if name not in table.columns]
-    if missing:
-        raise ValueError(
-            f"{file}: columns {missing} are missing; it has {list(table.columns)}. "
-            "Add them, or set dataset: label_column to the column with the labels."
-        )
-    frame = pd.DataFrame({"path": table["path"], "label": table[label_column]})
-    for name in ("split", "true_label"):
-        absent = pd.Series(pd.NA, index=table.index, dtype="string")
-        frame[name] = table[name] if name in table.columns else absent
-    if frame.empty:
-        raise ValueError(f"{file}: the table has no rows. Add one row per image.")
-    _check_rows(file, frame)
-    frame["path"] = frame["path"].map(lambda path: PurePosixPath(path).as_posix()).astype("string")
-    _refuse(file, frame["path"].duplicated(keep=False), "repeated path", "List each file once.")
-    return frame
+    real = os.path.realpath(root / name)
+    if not inside(real, root):
+        raise UserError("the link leads out of the data set's folder")
+    if Path(os.path.realpath((root / name).parent)).is_relative_to(real):
+        raise UserError("the link leads back to a folder above it")
+    if real in seen:
+        raise UserError("the link leads to a folder that is listed already")
+    seen.add(real)
+    try:
+        return _visible(real)
+    except OSError as error:
+        raise UserError(f"the folder can't be listed: {error.strerror}") from error
 
 
-def _check_rows(file: Path, frame: pd.DataFrame) -> None:
-    """Raise for empty paths or labels, paths outside the folder and unknown splits."""
-    for name in ("path", "label"):
-        empty = frame[name].fillna("").str.strip() == ""
-        _refuse(file, empty, f"empty {name}", "Fill them in or remove the rows.")
-    outside = frame["path"].map(_leaves_root)
-    _refuse(
-        file, outside, "absolute path or '..'", "Write paths relative to the manifest's folder."
-    )
-    unknown = frame["split"].notna() & ~frame["split"].isin(SPLITS)
-    _refuse(file, unknown, "unknown split", f"Use one of {', '.join(SPLITS)}.")
+def count_files(root: Path | str) -> int:
+    """Number of files in the folders below `root`, be they images or not."""
+    return sum(len(names) for parent, _, names in os.walk(root) if Path(parent) != Path(root))
 
 
 def folder_fingerprint(root: Path | str) -> str:
-    """Return a SHA-256 (hex) of the names and change times of all folders below `root`.
+    """A SHA-256 (hex) of the names, sizes and change times of all that lies below a folder.
 
-    It changes when a file or folder below is added, removed or renamed. A missing
+    It changes when a file is added, removed, renamed or written to. A missing
     folder gives 'missing'.
     """
     root = Path(root)
     if not root.is_dir():
         return "missing"
-    found = []
-    for parent, folders, _ in os.walk(root):
-        for name in folders:
-            folder = Path(parent) / name
-            found.append((folder.relative_to(root).as_posix(), folder.stat().st_mtime_ns))
-    digest = hashlib.sha256()
-    for relative, changed in sorted(found):
-        digest.update(os.fsencode(relative) + b"\0" + str(changed).encode() + b"\0")
+    return _fingerprint(
+        root,
+        (
+            os.path.join(parent, name)
+            for parent, folders, names in os.walk(root)
+            for name in (*folders, *names)
+        ),
+    )
+
+
+def files_fingerprint(root: Path | str, paths: Iterable[str]) -> str:
+    """The same of some files, given by their paths relative to `root` as `to_text` writes them."""
+    return _fingerprint(Path(root), (os.path.join(root, from_text(path)) for path in paths))
+
+
+def _fingerprint(root: Path, paths: Iterable[str]) -> str:
+    digest, skipped = hashlib.sha256(), len(str(root))
+    for path in sorted(paths):
+        try:
+            facts = os.lstat(path)
+            state = f"{facts.st_size} {facts.st_mtime_ns}"
+        except (OSError, ValueError):
+            state = "missing"
+        digest.update(os.fsencode(path[skipped:]) + b"\0" + state.encode() + b"\0")
     return digest.hexdigest()

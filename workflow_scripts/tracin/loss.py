@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from tracin.errors import UserError
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -50,12 +52,13 @@ def balanced_class_weights(labels: Tensor, classes: int) -> tuple[float, ...]:
     """n / (classes x count) per class: rare classes count more and the mean over samples is 1.
 
     Raises:
-        ValueError: a class has no training sample.
+        UserError: a class has no training sample.
     """
     counts = torch.bincount(labels, minlength=classes)
     if (counts == 0).any():
         empty = [int(c) for c in torch.nonzero(counts == 0).flatten()]
-        raise ValueError(
-            f"classes {empty} have no training image: add images, or remove the class."
+        raise UserError(
+            f"The classes {empty} have no training image (numbers count from 0 in "
+            "results/dataset/classes.json). Add images, or remove these classes."
         )
     return tuple((len(labels) / (classes * counts)).tolist())

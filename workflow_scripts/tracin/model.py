@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from tracin.errors import UserError
 from tracin.vision import models
 
 
@@ -26,16 +27,16 @@ def build_model(architecture: Architecture) -> nn.Module:
     """The network with random weights; `fc` is the head, a linear layer or a stack ending in one.
 
     Raises:
-        ValueError: torchvision has no ResNet of this name, or the stem is unknown.
+        UserError: torchvision has no ResNet of this name, or the stem is unknown.
     """
     known = [name for name in models.list_models(module=models) if "resne" in name]
     if architecture.name not in known:
-        raise ValueError(
-            f"model.architecture {architecture.name!r} is no torchvision ResNet; "
-            f"known: {', '.join(known)}."
+        raise UserError(
+            f"model.architecture {architecture.name!r} is no torchvision ResNet. "
+            f"Known: {', '.join(known)}."
         )
     if architecture.stem not in ("standard", "small"):
-        raise ValueError(f"model.stem {architecture.stem!r}: choose standard or small.")
+        raise UserError(f"model.stem is {architecture.stem!r}. Set it to standard or small.")
     model: nn.Module = models.get_model(architecture.name, weights=None)
     if architecture.stem == "small":
         # A 7x7 stride-2 convolution and a pool would leave 32-pixel images one pixel at the end.
@@ -74,7 +75,7 @@ def load_backbone(model: nn.Module, state: Mapping[str, Tensor], source: Path | 
     """Copy the backbone's tensors from `state` into `model`; a head in `state` is left out.
 
     Raises:
-        ValueError: keys are missing or unknown, or shapes differ; all are named.
+        UserError: keys are missing or unknown, or shapes differ; all are named.
     """
     own = backbone_state(model)
     given = {k: v for k, v in state.items() if not k.startswith("fc.")}
@@ -87,8 +88,8 @@ def load_backbone(model: nn.Module, state: Mapping[str, Tensor], source: Path | 
     ]
     problems += [f"{k} holds NaN or infinity" for k, v in given.items() if not _finite(v)]
     if problems:
-        raise ValueError(
-            f"weights {source} do not fit the model ({len(problems)} problems): "
+        raise UserError(
+            f"The weights {source} do not fit the model ({len(problems)} problems): "
             f"{'; '.join(problems[:5])}. Check model.architecture and model.stem."
         )
     model.load_state_dict(given, strict=False)

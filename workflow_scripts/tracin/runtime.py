@@ -7,7 +7,10 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
+
+from tracin.errors import UserError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -16,12 +19,17 @@ if TYPE_CHECKING:
 
 
 def start_log(path: str | Path) -> None:
-    """Send standard output and standard error of this process, bars and tracebacks, to `path`.
+    """Send standard output and standard error of this process to `path`, and what ends it, too.
 
-    From here on a job that is told to end (scancel, a time limit) removes what it has half written.
+    A `UserError` is written as its message alone, any other exception with its traceback. From here
+    on a job that is told to end (scancel, a time limit) removes what it has half written.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout = sys.stderr = open(path, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
+    # Names may hold what no encoding has; a log must take them all the same.
+    sys.stdout = sys.stderr = open(  # noqa: SIM115
+        path, "w", encoding="utf-8", errors="backslashreplace", buffering=1
+    )
+    sys.excepthook = write_error
     signal.signal(signal.SIGTERM, _stop)
 
 
@@ -30,13 +38,28 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise SystemExit(f"stopped by signal {number}")
 
 
+def write_error(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Write what ended this process to standard error, as `sys.excepthook` does."""
+    if isinstance(error, UserError):
+        print(f"Error: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+        if not isinstance(error, (OSError, MemoryError, KeyboardInterrupt, SystemExit)):
+            print(
+                "This is a fault of the workflow: please report it with this log.",
+                file=sys.stderr,
+            )
+
+
 def pick_device(name: str, threads: int) -> torch.device:
     """Set torch's threads and return the device that `name` (auto, cpu, cuda, mps) stands for.
 
     Of several GPUs it is one that no other job holds, and the process keeps it.
 
     Raises:
-        ValueError: the device was asked for by name and torch can't reach it.
+        UserError: the device was asked for by name and torch can't reach it.
     """
     import torch
 
@@ -47,9 +70,9 @@ def pick_device(name: str, threads: int) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     reachable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
     if not reachable.get(name, False):
-        raise ValueError(
-            f"compute.device is {name!r}, but torch {torch.__version__} finds no such device here: "
-            "set it to auto or cpu, or install a torch build for this machine."
+        raise UserError(
+            f"compute.device is {name!r}, but torch {torch.__version__} finds no such device here. "
+            "Set it to auto or cpu, or install a torch build for this machine."
         )
     if name == "cuda":
         # Same seed, same machine, same results. cuBLAS reads the variable at its first use.

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tracin.errors import UserError
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -28,17 +30,21 @@ def read_samples(manifest: Path | str, labels: Path | str, split: str | None) ->
     """The kept samples of a split (None: all samples), in order of their ids.
 
     Raises:
-        ValueError: the two files are not about the same samples, or the split is empty.
+        UserError: the two files are not about the same samples, or the split is empty.
     """
     facts = pd.read_parquet(manifest, columns=["sample_id", "split"])
     label_set = pd.read_parquet(labels)
     if not np.array_equal(facts["sample_id"], label_set["sample_id"]):
-        raise ValueError(f"{labels} and {manifest} list different samples: rerun the workflow.")
+        raise UserError(
+            f"{labels} and {manifest} list different samples. Run again with --forcerun manifest."
+        )
     chosen = np.ones(len(facts), dtype=bool)
     if split is not None:
         chosen = ((facts["split"] == split) & label_set["keep"]).to_numpy()
     if not chosen.any():
-        raise ValueError(f"{manifest} has no image in the {split} split: raise its share.")
+        raise UserError(
+            f"{manifest} has no image in the {split} split. Raise dataset.{split}, or add images."
+        )
     ids = facts["sample_id"].to_numpy()[chosen]
     return Samples(ids, label_set["label_index"].to_numpy()[chosen].astype(np.int64))
 

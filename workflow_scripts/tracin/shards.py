@@ -18,8 +18,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tracin.arithmetic import ahead, send
+from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.samples import block_rows
+from tracin.tensors import readable
 
 SKETCH = "sketch_"
 
@@ -111,13 +113,15 @@ def read_factors(shards: Sequence[Path | str], block: int = 0, blocks: int = 1) 
     Shards are cut independently of tiles; only the rows that overlap are read.
 
     Raises:
-        ValueError: the shards do not cover every row of the block exactly once, or disagree.
+        UserError: the shards do not cover every row of the block exactly once, or disagree.
     """
     with ExitStack() as stack:
-        files = [stack.enter_context(safe_open(path, framework="pt")) for path in shards]
+        files = [_open(path, stack) for path in shards]
         facts = [file.metadata() for file in files]
         if len({tuple(sorted((fact | {"start": ""}).items())) for fact in facts}) != 1:
-            raise ValueError(f"{list(shards)} are of different runs: delete them and rerun.")
+            raise UserError(
+                f"{list(shards)} are of different runs. Run again with --forcerun gradients."
+            )
         rows = block_rows(int(facts[0]["total"]), block, blocks)
         names = [n for n in files[0].keys() if not n.endswith(".scale")]  # noqa: SIM118
         parts: list[dict[str, Tensor]] = []
@@ -128,13 +132,25 @@ def read_factors(shards: Sequence[Path | str], block: int = 0, blocks: int = 1) 
             if low >= high:
                 continue
             if low != position:
-                raise ValueError(f"{shards[i]} does not continue the rows before it: rerun it.")
+                raise UserError(
+                    f"{shards[i]} does not continue the rows before it. Run again with "
+                    "--forcerun gradients."
+                )
             wanted = slice(low - start, high - start)
             parts.append({name: _read(files[i], name, wanted) for name in names})
             position = high
         if position != rows.stop:
-            raise ValueError(f"{list(shards)} lack rows {position} to {rows.stop}: rerun them.")
+            raise UserError(
+                f"{list(shards)} lack rows {position} to {rows.stop}. Run again with "
+                "--forcerun gradients."
+            )
     return _join(parts, facts[0]), float(facts[0]["learning_rate"])
+
+
+def _open(path: Path | str, stack: ExitStack) -> Any:
+    """A shard, open until the stack is left."""
+    with readable(path):
+        return stack.enter_context(safe_open(path, framework="pt"))
 
 
 def _join(parts: list[dict[str, Tensor]], facts: dict[str, str]) -> Factors:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tracin.errors import UserError
 from tracin.model import final_linear
 
 Layers = Literal["all"] | Sequence[str]
@@ -122,7 +123,10 @@ class NormSketch:
 
     def __init__(self, name: str, layer: nn.BatchNorm2d, dimension: int) -> None:
         if layer.running_mean is None or layer.running_var is None or not layer.affine:
-            raise ValueError(f"layer {name!r} has no running statistics or no scale and shift.")
+            raise UserError(
+                f"Layer {name!r} has no running statistics or no scale and shift. Leave it out of "
+                "influence.layers."
+            )
         self.mean = layer.running_mean[:, None, None]
         self.scale = (layer.running_var + layer.eps).rsqrt()
         self.width = 2 * layer.num_features
@@ -152,7 +156,7 @@ def chosen_layers(model: nn.Module, layers: Layers) -> dict[str, nn.Module]:
     The final linear layer is left out: its gradient is kept exactly.
 
     Raises:
-        ValueError: a name is unknown, or stands for no layer that can be sketched.
+        UserError: a name is unknown, or stands for no layer that can be sketched.
     """
     known = {
         name: module
@@ -166,9 +170,9 @@ def chosen_layers(model: nn.Module, layers: Layers) -> dict[str, nn.Module]:
     }
     for wanted, names in below.items():
         if not names:
-            raise ValueError(
+            raise UserError(
                 f"influence.layers: {wanted!r} holds no convolution, linear or batch "
-                f"normalisation layer before the last; known: {', '.join(known)}."
+                f"normalisation layer before the last. Known: {', '.join(known)}."
             )
     return {name: known[name] for name in known if any(name in names for names in below.values())}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tracin.errors import UserError
+
 
 def is_pooled(epoch: int, every: int) -> bool:
     """Whether epoch (from 1) goes into the pool: the first one and each multiple of `every`."""
@@ -19,12 +21,12 @@ def choose_slots(pool: Mapping[int, float], slots: int) -> list[int]:
     are too few, smallest loss first.
 
     Raises:
-        ValueError: fewer epochs were pooled than there are slots.
+        UserError: fewer epochs were pooled than there are slots.
     """
     epochs = sorted(pool)
     if len(epochs) < slots:
-        raise ValueError(
-            f"training pooled {len(epochs)} checkpoints (epochs {epochs}) for {slots} slots: lower "
+        raise UserError(
+            f"Training pooled {len(epochs)} checkpoints (epochs {epochs}) for {slots} slots. Lower "
             "influence.checkpoints or train.checkpoint_every, or raise train.patience or "
             "train.epochs."
         )

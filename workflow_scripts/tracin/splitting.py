@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from tracin.errors import UserError
+
 LOGGER = logging.getLogger(__name__)
 COLUMNS = ["sample_id", "path", "sha256", "width", "height", "split", "label", "true_label"]
 
@@ -29,11 +31,11 @@ def _hold_out(groups: pd.Series, share: float, seed: int, name: str) -> set[str]
     if share == 0:
         return set()
     if not 0 < share < 1:
-        raise ValueError(f"dataset: {name} is {share}; choose a share from 0 to below 1.")
+        raise UserError(f"dataset.{name} is {share}. Set it to a share from 0 to below 1.")
     counts = groups.value_counts()
     few = sorted(counts.index[counts < 2])
     if few:
-        raise ValueError(
+        raise UserError(
             f"The {name} split needs at least 2 different images of every class, but these have "
             f"only one left: {few[:5]}. Add images to them, or remove these classes."
         )
@@ -45,10 +47,10 @@ def _hold_out(groups: pd.Series, share: float, seed: int, name: str) -> set[str]
             stratify=groups.to_numpy(dtype=object),
         )
     except ValueError as error:
-        raise ValueError(
+        raise UserError(
             f"Cannot take a share of {share} as the {name} split of {len(groups)} different images "
             f"in {len(counts)} classes (smallest: {counts.index[-1]!r} with {counts.iloc[-1]}): "
-            f"{error}. Add images, or change dataset: {name}."
+            f"{error}. Add images, or change dataset.{name}."
         ) from error
     return set(held)
 
@@ -57,7 +59,7 @@ def _check_given(images: pd.DataFrame, test: float) -> None:
     """Raise unless every row has a split and no content lies in two of them."""
     bare = images.loc[images["split"].isna(), "path"]
     if len(bare):
-        raise ValueError(
+        raise UserError(
             f"{len(bare)} images lack a split while others have one: {list(bare[:5])}. "
             "Fill the split column for every row, or leave it out."
         )
@@ -70,7 +72,7 @@ def _check_given(images: pd.DataFrame, test: float) -> None:
             )
             for _, part in list(torn.groupby("sha256"))[:5]
         ]
-        raise ValueError(
+        raise UserError(
             f"{torn['sha256'].nunique()} images lie with the same bytes in two given splits: "
             + "; ".join(first)
             + ". Keep each in one split only."
@@ -78,7 +80,7 @@ def _check_given(images: pd.DataFrame, test: float) -> None:
     needed = ["train"] + (["test"] if test > 0 else [])
     lacking = [name for name in needed if name not in set(images["split"])]
     if lacking:
-        raise ValueError(f"The given splits hold no {lacking} images. Add some, or give no split.")
+        raise UserError(f"The given splits hold no {lacking} images. Add some, or give no split.")
 
 
 def assign_splits(images: pd.DataFrame, test: float, val: float, seed: int) -> pd.Series:
@@ -94,7 +96,7 @@ def assign_splits(images: pd.DataFrame, test: float, val: float, seed: int) -> p
         Text series [n] on the index of `images`.
 
     Raises:
-        ValueError: Given splits are incomplete or overlap, or a class is too small.
+        UserError: Given splits are incomplete or overlap, or a class is too small.
     """
     # Sorted contents make the choice independent of the order of the rows.
     groups = images.groupby("sha256", sort=True)["label"].min()
@@ -124,18 +126,19 @@ def plant_noise(labels: pd.Series, splits: pd.Series, share: float, seed: int) -
         The labels [n]; every changed one is uniform over the other classes.
 
     Raises:
-        ValueError: `share` is outside 0..1 or there are fewer than two classes.
+        UserError: `share` is outside 0..1 or there are fewer than two classes.
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"dataset: planted_noise is {share}; choose a share from 0 to 1.")
+        raise UserError(f"dataset.planted_noise is {share}. Set it to a share from 0 to 1.")
     training = np.flatnonzero((splits == "train").to_numpy(dtype=bool))
     count = round(share * len(training))
     if not count:
         return labels.copy()
     classes = sorted(set(labels))
     if len(classes) < 2:
-        raise ValueError(
-            f"Cannot plant label noise with the classes {classes}; at least 2 are needed."
+        raise UserError(
+            f"Cannot plant label noise with the classes {classes}; at least 2 are needed. "
+            "Add images of another class."
         )
     random = np.random.default_rng(seed)
     chosen = random.choice(training, size=count, replace=False)
@@ -166,6 +169,19 @@ def _true_labels(frame: pd.DataFrame, mapping: Mapping[str, str], known: bool) -
     return given.fillna(frame["label"]) if known else given
 
 
+def _warn(labels: pd.Series, class_names: Mapping[str, str], classes: list[str]) -> None:
+    """Say in the log what looks like a slip in the names of classes."""
+    unused = sorted({str(name) for name in class_names} - set(labels))
+    if unused:
+        LOGGER.warning("dataset.class_names renames labels that do not occur: %s", unused[:5])
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(name.strip().casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            LOGGER.warning("classes whose names look alike are kept apart: %s", names)
+
+
 def build_manifest(
     images: pd.DataFrame,
     class_names: Mapping[str, str],
@@ -191,15 +207,16 @@ def build_manifest(
         equal bytes under different given labels.
 
     Raises:
-        ValueError: There are fewer than two classes, or splitting fails.
+        UserError: There are fewer than two classes, or splitting fails.
     """
-    unused = sorted({str(name) for name in class_names} - set(images["label"]))
-    if unused:
-        LOGGER.warning("dataset: class_names renames labels that do not occur: %s", unused[:5])
     frame = images.assign(label=map_class_names(images["label"], class_names))
     classes = sorted(str(name) for name in frame["label"].unique())
+    _warn(images["label"], class_names, classes)
     if len(classes) < 2:
-        raise ValueError(f"The data set has the classes {classes}; at least 2 are needed.")
+        raise UserError(
+            f"The data set has the classes {classes}; at least 2 are needed. "
+            "Add images of another class."
+        )
     frame["split"] = assign_splits(frame, test, val, seed)
     conflicts = find_conflicts(frame)
     frame["true_label"] = _true_labels(frame, class_names, truth_known or planted_noise > 0)

@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from tracin.checkpoints import Checkpoint, save_checkpoint, weights_hash
 from tracin.dynamics import Dynamics
+from tracin.errors import UserError
 from tracin.files import atomic_path, write_parquet
 from tracin.images import Augmentation, EpochSampler, TrainingImages, normalise
 from tracin.inference import evaluate
@@ -27,6 +28,9 @@ from tracin.model import Architecture
 from tracin.samples import Samples
 from tracin.slots import choose_slots, is_pooled
 from tracin.training_state import Progress, StateFolder, digest
+
+# Batches after which their losses are looked at.
+CHECKED = 100
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,8 @@ def train(run: Run, best: Path, slots: list[Path], table: Path, dynamics: Path) 
     Goes on from the state in `run.folder` if a killed training of the same fingerprint left one.
 
     Raises:
-        FloatingPointError: a loss is NaN or infinite; the epoch is named.
-        ValueError: fewer epochs were pooled than there are slots.
+        UserError: a loss is NaN or infinite; the epoch is named.
+        UserError: fewer epochs were pooled than there are slots.
     """
     saved = StateFolder(run.folder, run.fingerprint())
     run.model.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -211,10 +215,10 @@ def _training_pass(
 ) -> float:
     """Take a step per batch; the mean loss of the samples seen."""
     run.dynamics.start_epoch()
-    seen = 0
-    # Summed on the device: asking for a number in every batch would wait for the GPU each time.
-    total = torch.zeros((), device=run.device)
-    for images, labels, rows in tqdm(loader, desc=bar, unit="batch"):
+    seen, total = 0, 0.0
+    # Kept on the device: asking for a number in every batch would wait for the GPU each time.
+    sums: list[Tensor] = []
+    for number, (images, labels, rows) in enumerate(tqdm(loader, desc=bar, unit="batch"), 1):
         labels = labels.to(run.device, non_blocking=True)
         batch = normalise(images.to(run.device, non_blocking=True))
         with torch.autocast(
@@ -226,9 +230,30 @@ def _training_pass(
         losses.mean().backward()
         optimizer.step()
         run.dynamics.record(rows.to(run.device), logits, labels)
-        total += losses.detach().sum()
+        sums.append(losses.detach().sum())
         seen += len(labels)
-    return float(total) / seen
+        if len(sums) == CHECKED or number == len(loader):
+            total += _checked_sum(run, sums, f"{bar}, batch", number - len(sums))
+            sums = []
+    return total / seen
+
+
+def _checked_sum(run: Run, sums: list[Tensor], where: str, before: int) -> float:
+    """The sum of some batches' losses; `before` is the number of batches before them."""
+    values = torch.stack(sums).double().cpu()
+    if not torch.isfinite(values).all():
+        first = int(torch.nonzero(~torch.isfinite(values))[0])
+        raise UserError(
+            f"Training diverged in {where} {before + first + 1}: the loss is {values[first]}. "
+            f"Lower train.learning_rate_*, or set train.precision to float32. {_kept(run)}"
+        )
+    return float(values.sum())
+
+
+def _kept(run: Run) -> str:
+    """What is left of a training that stopped by itself."""
+    last = len(run.progress.history)
+    return f"The state after epoch {last} is kept in {run.folder}." if last else "Nothing was kept."
 
 
 def _epoch(
@@ -262,12 +287,11 @@ def _epoch(
 
 
 def _record(run: Run, row: dict[str, Any]) -> None:
-    """Append an epoch to the history, or stop if its losses are not finite."""
-    if not np.isfinite([row["train_loss"], row["val_loss"]]).all():
-        raise FloatingPointError(
-            f"training diverged in epoch {row['epoch']}: train loss {row['train_loss']}, "
-            f"validation loss {row['val_loss']}. Lower the learning rates or set "
-            "train.precision to float32."
+    """Append an epoch to the history, or stop if its validation loss is not finite."""
+    if not np.isfinite(row["val_loss"]):
+        raise UserError(
+            f"Training diverged in epoch {row['epoch']}: the validation loss is {row['val_loss']}. "
+            f"Lower train.learning_rate_*, or set train.precision to float32. {_kept(run)}"
         )
     run.progress.history.append(row)
     print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()})

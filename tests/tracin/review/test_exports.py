@@ -1,5 +1,6 @@
 """Exports: what other tools read, with every image once and under a safe name."""
 
+import hashlib
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tracin.review.tables import review_data
-from tracin.listing import list_manifest
+from tracin.errors import UserError
+from tracin.manifests import list_manifest
 from tracin.review.exports import export_tree, file_name, kept_images, label_issues
 
 DATA = review_data()
@@ -34,13 +36,20 @@ def test_the_manifest_is_read_by_the_workflow(tmp_path: Path) -> None:
     assert "cat/3.png" not in set(listing["path"])
 
 
+def images_on_disk(root: Path) -> pd.DataFrame:
+    """The kept images after the corrections, each a file that holds its own path."""
+    kept = kept_images(DATA.manifest, corrected(), DATA.classes)
+    for path in kept["path"]:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    kept["sha256"] = [hashlib.sha256(path.encode()).hexdigest() for path in kept["path"]]
+    return kept
+
+
 @pytest.mark.parametrize("kind", ["link", "copy"])
 def test_tree(tmp_path: Path, kind: Literal["link", "copy"]) -> None:
-    (tmp_path / "in" / "cat").mkdir(parents=True)
-    for path in DATA.manifest["path"]:
-        (tmp_path / "in" / path).write_text(path)
+    kept = images_on_disk(tmp_path / "in")
     folder = tmp_path / "out" / "images"
-    kept = kept_images(DATA.manifest, corrected(), DATA.classes)
     for _ in range(2):
         assert export_tree(kept, tmp_path / "in", folder, kind) == len(kept)
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -50,11 +59,25 @@ def test_tree(tmp_path: Path, kind: Literal["link", "copy"]) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["images"]
 
 
-def test_missing_images_leave_no_tree(tmp_path: Path) -> None:
-    kept = kept_images(DATA.manifest, DATA.labels, DATA.classes)
-    with pytest.raises(FileNotFoundError, match="is gone"):
-        export_tree(kept, tmp_path, tmp_path / "images", "link")
-    assert not (tmp_path / "images").exists()
+@pytest.mark.parametrize("kind", ["link", "copy"])
+def test_images_changed_since_they_were_read_are_named(
+    tmp_path: Path, kind: Literal["link", "copy"]
+) -> None:
+    root, folder = tmp_path / "in", tmp_path / "out" / "images"
+    kept = images_on_disk(root)
+    export_tree(kept, root, folder, kind)
+    before = sorted(path.name for path in folder.rglob("*"))
+    (root / "cat/0.png").write_text("edited")
+    (root / "cat/6.png").unlink()
+    with pytest.raises(UserError) as raised:
+        export_tree(kept, root, folder, kind)
+    assert "--forcerun ingest" in str(raised.value)
+    assert str(raised.value).splitlines()[1:] == [
+        "  'cat/0.png': the file has changed (its SHA-256 differs)",
+        "  'cat/6.png': there is no such file, or it is a link to one that is gone",
+    ]
+    assert sorted(path.name for path in folder.rglob("*")) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["images"]
 
 
 @given(st.text(min_size=1), st.text(min_size=1))

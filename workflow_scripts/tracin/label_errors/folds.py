@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from tracin.errors import UserError
 from tracin.label_errors.views import Views
 
 
@@ -18,15 +19,15 @@ def assign_folds(manifest: pd.DataFrame, labels: pd.DataFrame, folds: int) -> np
     label_index and keep, row by row.
 
     Raises:
-        ValueError: a class has fewer training images than there are folds.
+        UserError: a class has fewer training images than there are folds.
     """
     trained = ((manifest["split"] == "train") & labels["keep"]).to_numpy()
     classes = labels["label_index"].to_numpy()[trained]
     fewest = int(np.bincount(classes)[np.unique(classes)].min())
     if fewest < folds:
-        raise ValueError(
-            f"label_errors.folds is {folds}, but a class has only {fewest} training images: "
-            "lower it, or set it to 0."
+        raise UserError(
+            f"label_errors.folds is {folds}, but a class has only {fewest} training images. "
+            "Lower it, or set it to 0."
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
     groups = manifest["sha256"].to_numpy()[trained]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from tracin.errors import UserError
 from tracin.label_errors import signals
 from tracin.label_errors.table import VOTES
 
@@ -28,12 +29,15 @@ def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Signals (mean) and probabilities (geometric mean) of several runs; the first's evidence.
 
     Raises:
-        ValueError: the runs list other samples or labels.
+        UserError: the runs list other samples or labels.
     """
     first = runs[0]
     for other in runs[1:]:
         if not first[["train_id", "label_index"]].equals(other[["train_id", "label_index"]]):
-            raise ValueError("the runs list different training images or labels: rerun them.")
+            raise UserError(
+                "The runs list different training images or labels. Run again with "
+                "--forcerun signals."
+            )
     joined = first.copy()
     for name in signal_names(first):
         joined[name] = np.mean([run[name] for run in runs], axis=0).astype(np.float32)

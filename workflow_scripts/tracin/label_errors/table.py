@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
+from tracin.errors import UserError
 from tracin.influence import Slot
 from tracin.label_errors import signals
 from tracin.label_errors.evidence import listed, opposition
@@ -62,7 +63,7 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     `proponents` are lists of ids, strongest first.
 
     Raises:
-        ValueError: the files are about different samples.
+        UserError: the files are about different samples.
     """
     ids, labels = run.train.ids, run.train.labels
     _check_samples(run)
@@ -103,7 +104,9 @@ def _check_samples(run: RunFiles) -> None:
         given["out-of-fold probabilities"] = run.out_of_fold["train_id"].to_numpy()
     for name, ids in given.items():
         if not np.array_equal(run.train.ids, ids):
-            raise ValueError(f"the {name} of this run are about other samples: rerun the training.")
+            raise UserError(
+                f"The {name} of this run are about other samples. Run again with --forcerun train."
+            )
 
 
 def _from_outputs(

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.images import Augmentation, TrainingImages
 from tracin.inference import forward
@@ -32,12 +33,12 @@ class Views:
         """The rows of some samples, in their order; `sample_id` ascends.
 
         Raises:
-            ValueError: a sample is not there.
+            UserError: a sample is not there.
         """
         rows = np.searchsorted(self.sample_id, sample_id)
         rows = np.minimum(rows, len(self.sample_id) - 1)
         if not np.array_equal(self.sample_id[rows], sample_id):
-            raise ValueError("views lack some of the samples: rerun the rule views.")
+            raise UserError("The views lack some of the samples. Run again with --forcerun views.")
         return Views(sample_id, self.probabilities[rows], self.plain[rows], self.features[rows])
 
 

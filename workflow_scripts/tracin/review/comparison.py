@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from tracin.errors import UserError
+
 CONFIDENCE = 0.95
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 
@@ -44,7 +46,7 @@ def pair_up(seed: int, before: pd.DataFrame, after: pd.DataFrame) -> Pair:
     """The test rows of two prediction tables.
 
     Raises:
-        ValueError: The two differ in their test images or those images' labels.
+        UserError: The two differ in their test images or those images' labels.
     """
     columns = ["sample_id", "label_index"]
     one, other = (
@@ -52,7 +54,10 @@ def pair_up(seed: int, before: pd.DataFrame, after: pd.DataFrame) -> Pair:
         for table in (before, after)
     )
     if not one[columns].equals(other[columns]):
-        raise ValueError(f"seed {seed}: the test splits before and after are not the same.")
+        raise UserError(
+            f"Seed {seed}: the test splits before and after are not the same. Run again with "
+            "--forcerun predict."
+        )
     return Pair(seed, one, other)
 
 

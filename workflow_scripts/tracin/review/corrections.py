@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from jsonschema import Draft202012Validator
 
+from tracin.cells import Record, read_guarded
+from tracin.errors import SHOWN, Fault, UserError, refuse
 from tracin.files import write_csv
-from tracin.review.cells import Record, read_guarded
 
 COLUMNS = ["path", "sha256", "action", "label", "previous_label", "note", "decided_at"]
-SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -50,69 +50,64 @@ def read_corrections(path: Path | str, schema: Mapping[str, Any]) -> list[Correc
     """The rows of a corrections file, each of which fits `schema`, and each image once.
 
     Raises:
-        ValueError: Something is wrong; every fault is named with its line.
+        UserError: Something is wrong; every fault is named with its line.
     """
     records = list(read_guarded(path, COLUMNS))
     if not records:
-        raise ValueError(f"{path} holds no decision, so there is nothing to correct.")
+        raise UserError(
+            f"{path} holds no decision. Decide on the review page and save the file again."
+        )
     validator = Draft202012Validator(schema)
     faults = [fault for record in records for fault in _schema_faults(record, validator)]
     if not faults:
         corrections = [Correction(record.line, **record.cells) for record in records]
         faults = [*_row_faults(corrections), *_repeated(corrections)]
-    _refuse(path, faults)
+    refuse(f"{path} can't be used; nothing was changed.", sorted(faults))
     return corrections
 
 
-def _schema_faults(record: Record, validator: Draft202012Validator) -> Iterator[tuple[int, str]]:
+def _schema_faults(record: Record, validator: Draft202012Validator) -> Iterator[Fault]:
     for error in validator.iter_errors(record.cells):
         column = str(error.absolute_path[0]) if error.absolute_path else "row"
         action = record.cells["action"]
         if column == "label":
-            yield (
-                record.line,
-                f"action {action} {'needs a' if action == 'relabel' else 'takes no'} label",
-            )
+            if action == "relabel":
+                yield Fault(record.line, f"action {action} needs a label")
+            else:
+                yield Fault(record.line, f"action {action} takes no label")
         else:
-            yield record.line, f"{column} {record.cells.get(column, '')!r} is not valid"
+            value = record.cells.get(column, "")
+            yield Fault(record.line, f"{column} {value!r} is not valid")
 
 
-def _row_faults(corrections: list[Correction]) -> Iterator[tuple[int, str]]:
+def _row_faults(corrections: list[Correction]) -> Iterator[Fault]:
     """Rows that contradict themselves."""
     for row in corrections:
         if row.action == "relabel" and row.label == row.previous_label:
-            yield row.line, f"relabels {row.path!r} as what it already is, {row.label!r}"
+            yield Fault(row.line, f"relabels {row.path!r} as what it already is, {row.label!r}")
         if row.action == "keep" and row.label not in ("", row.previous_label):
-            yield row.line, f"keeps {row.path!r} but names another label, {row.label!r}"
+            yield Fault(row.line, f"keeps {row.path!r} but names another label, {row.label!r}")
 
 
-def _repeated(corrections: list[Correction]) -> Iterator[tuple[int, str]]:
+def _repeated(corrections: list[Correction]) -> Iterator[Fault]:
     """Rows about an image that an earlier row is about, or that has the same bytes as another."""
     by_path: dict[str, Correction] = {}
     by_content: dict[str, Correction] = {}
     for row in corrections:
         first = by_path.setdefault(row.path, row)
         if first is not row:
-            kind = "repeats" if row.outcome == first.outcome else "contradicts"
-            yield row.line, f"{kind} line {first.line} about {row.path!r}"
+            if row.outcome == first.outcome:
+                yield Fault(row.line, f"repeats line {first.line} about {row.path!r}")
+            else:
+                yield Fault(row.line, f"contradicts line {first.line} about {row.path!r}")
         elif row.outcome is not None:
             twin = by_content.setdefault(row.sha256, row)
             if twin.outcome != row.outcome:
-                yield (
+                yield Fault(
                     row.line,
                     f"contradicts line {twin.line}: {row.path!r} and {twin.path!r} are the same "
                     f"image, but {row.wording} and {twin.wording} differ",
                 )
-
-
-def _refuse(path: Path | str, faults: list[tuple[int, str]]) -> None:
-    """Raise when there are faults, with one line for each of the first ones."""
-    if faults:
-        listed = [f"  line {line}: {text}" for line, text in sorted(faults)]
-        more = [f"  and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else []
-        raise ValueError(
-            f"{path} can't be used; nothing was changed.\n" + "\n".join(listed[:SHOWN] + more)
-        )
 
 
 def check_against(
@@ -121,23 +116,23 @@ def check_against(
     """The sample ids [rows] that the corrections are about.
 
     Raises:
-        ValueError: A row is about an image that the data set doesn't have, has with other bytes or
+        UserError: A row is about an image that the data set doesn't have, has with other bytes or
             another label, or doesn't train on, or names an unknown class; all with their lines.
     """
     known = manifest.set_index("path")
     faults = []
     for row in corrections:
         if row.path not in known.index:
-            faults.append((row.line, f"the data set has no image {row.path!r}"))
+            faults.append(Fault(row.line, f"the data set has no image {row.path!r}"))
             continue
         image = known.loc[row.path]
         if image["sha256"] != row.sha256:
             faults.append(
-                (row.line, f"{row.path!r} changed since it was reviewed (sha256 differs)")
+                Fault(row.line, f"{row.path!r} changed since it was reviewed (sha256 differs)")
             )
         if image["split"] != "train":
             faults.append(
-                (
+                Fault(
                     row.line,
                     f"{row.path!r} is a {image['split']} image; only training images may be "
                     "corrected",
@@ -145,14 +140,14 @@ def check_against(
             )
         if image["label"] != row.previous_label:
             faults.append(
-                (
+                Fault(
                     row.line,
                     f"{row.path!r} is labelled {image['label']!r}, not {row.previous_label!r}",
                 )
             )
         if row.action == "relabel" and row.label not in classes:
-            faults.append((row.line, f"there is no class {row.label!r}"))
-    _refuse(source, faults)
+            faults.append(Fault(row.line, f"there is no class {row.label!r}"))
+    refuse(f"{source} can't be used; nothing was changed.", sorted(faults))
     return known.loc[[row.path for row in corrections], "sample_id"].reset_index(drop=True)
 
 
@@ -176,15 +171,15 @@ def check_classes(
     """Check that the label set [n, 3] leaves every class a training image.
 
     Raises:
-        ValueError: A class lost its last one.
+        UserError: A class lost its last one.
     """
     used = labels["keep"].to_numpy() & (manifest["split"] == "train").to_numpy()
     left = set(labels.loc[used, "label_index"])
     lost = [name for code, name in enumerate(classes) if code not in left]
     if lost:
-        raise ValueError(
-            f"{source} can't be used; nothing was changed.\n"
-            f"  it leaves no training image of {', '.join(map(repr, lost[:SHOWN]))}"
+        raise UserError(
+            f"{source} can't be used; nothing was changed. It leaves no training image of "
+            f"{', '.join(map(repr, lost[:SHOWN]))}; keep some, or remove the class's folder."
         )
 
 

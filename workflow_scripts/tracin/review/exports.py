@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
+
+from tracin.errors import Fault, UserError, refuse
+from tracin.sources import from_text, read_file
 
 UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%]')
 # Bytes of a file's own name that stay: with the id before it that is below what file systems take.
@@ -55,31 +59,46 @@ def export_tree(
     `images` is what `kept_images` returns, `root` the folder that its paths are relative to.
 
     Raises:
-        FileNotFoundError: An image is no longer there.
+        UserError: Images can't be read or hold other bytes than when the data set was read.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    for source, target in _places(images, root.resolve()):
-        if not source.is_file():
-            raise FileNotFoundError(f"{source} is gone since the images were read.")
+    unfinished.mkdir(parents=True)
+    faults = []
+    for row, source, target in _places(images, root.resolve()):
+        try:
+            content = read_file(source, root)
+        except UserError as error:
+            faults.append(Fault(repr(row.path), str(error)))
+            continue
+        if hashlib.sha256(content).hexdigest() != row.sha256:
+            faults.append(Fault(repr(row.path), "the file has changed (its SHA-256 differs)"))
+            continue
         place = unfinished / target
         place.parent.mkdir(parents=True, exist_ok=True)
         if kind == "link":
             place.symlink_to(source)
         else:
-            shutil.copyfile(source, place)
-    unfinished.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+    if faults:
+        shutil.rmtree(unfinished)
+    refuse(
+        "Images are not what they were when the data set was read; nothing was exported. Put them "
+        "back, or read the data set again: snakemake --forcerun ingest.",
+        faults,
+    )
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)
     return len(images)
 
 
-def _places(images: pd.DataFrame, root: Path) -> Iterator[tuple[Path, Path]]:
-    """Each image's file and its place in the tree; the id tells images of equal names apart."""
+def _places(images: pd.DataFrame, root: Path) -> Iterator[tuple[Any, Path, Path]]:
+    """Each image's row, file and place in the tree; the id tells images of equal names apart."""
     for row in images.itertuples(index=False):
         original = file_name(PurePosixPath(str(row.path)).name)
         name = f"{row.sample_id:06d}-{original.encode()[-LONGEST_NAME:].decode(errors='ignore')}"
-        yield root / str(row.path), Path(str(row.split)) / file_name(str(row.label)) / name
+        source = root / from_text(str(row.path))
+        yield row, source, Path(str(row.split)) / file_name(str(row.label)) / name
 
 
 def file_name(text: str) -> str:

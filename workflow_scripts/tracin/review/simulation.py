@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from tracin.checkpoints import load_checkpoint
+from tracin.errors import UserError
 from tracin.images import Augmentation, open_pixels
 from tracin.inference import evaluate, forward
 from tracin.loss import Loss, balanced_class_weights
@@ -58,7 +59,7 @@ def read_simulation(config: Mapping[str, Any], results: Path, device: torch.devi
     """The data set under `results` with the training of `config`.
 
     Raises:
-        ValueError: A training image's true label is not known.
+        UserError: A training image's true label is not known.
     """
     train, model, dataset = config["train"], config["model"], results / "dataset"
     classes = json.loads((dataset / "classes.json").read_text(encoding="utf-8"))
@@ -91,9 +92,9 @@ def _true_labels(manifest: Path, ids: np.ndarray, classes: list[str]) -> np.ndar
     true = table.set_index("sample_id")["true_label"].loc[ids]
     codes = true.map({name: code for code, name in enumerate(classes)})
     if codes.isna().any():
-        raise ValueError(
+        raise UserError(
             f"{manifest}: {int(codes.isna().sum())} training images have no known true label, "
-            "which an oracle needs."
+            "which an oracle needs. Use a manifest with the column true_label."
         )
     return codes.to_numpy(dtype=np.int64)
 

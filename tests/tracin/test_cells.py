@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tracin.review.tables import CLASSES, PATHS
+from tracin.cells import read_guarded
 from tracin.files import guard, unguard, write_csv
-from tracin.review.cells import read_guarded
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"])) | st.text("'=+-@ab\t\r\n\"", max_size=4)
 

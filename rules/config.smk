@@ -1,0 +1,68 @@
+from functools import cache
+
+# Files named in the settings that were read into these: a report can be made without them.
+READ = {
+    "dataset.path": "results/dataset/pixels.npy",
+    "model.weights": "results/weights/backbone.safetensors",
+}
+
+
+def check_config():
+    """Stop before any job with one line for each setting that is wrong."""
+    from tracin.settings import contradictions, setting_faults
+
+    schema = yaml_file(BASE / "rules" / "schemas" / "config.schema.yaml")
+    faults = setting_faults(config, schema)
+    dataset = any(str(fault.where).startswith("dataset") for fault in faults)
+    found = contradictions(config, {} if dataset else image_counts(), faults)
+    faults += [f for f in found if not (f.where in READ and Path(READ[f.where]).exists())]
+    if faults:
+        lines = "\n  ".join(map(str, faults))
+        # A SystemExit ends Snakemake with this text alone; any other exception adds a traceback.
+        raise SystemExit(f"Error: the configuration is wrong; nothing was started.\n  {lines}")
+
+
+def image_counts():
+    """About how many images each split will have, as far as that is known before any job."""
+    from tracin.errors import UserError
+    from tracin.listing import count_files
+    from tracin.settings import expected_images
+
+    dataset = config["dataset"]
+    path = Path(dataset["path"])
+    # A job of a cluster was checked when the run started.
+    if not workflow.is_main_process:
+        return {}
+    if dataset["source"] == "digits":
+        return expected_images(1797, dataset["test"], dataset["val"])
+    if dataset["source"] == "folder":
+        return expected_images(count_files(path), dataset["test"], dataset["val"])
+    if not path.is_file():
+        return {}
+    try:
+        splits = manifest_listing()["split"]
+    except UserError as error:
+        raise SystemExit(f"Error: {error}")
+    return expected_images(
+        len(splits), dataset["test"], dataset["val"], dict(splits.value_counts())
+    )
+
+
+@cache
+def manifest_listing():
+    """The user's manifest, checked."""
+    from tracin.manifests import list_manifest
+
+    return list_manifest(config["dataset"]["path"], config["dataset"]["label_column"])
+
+
+def listing_fingerprint(wildcards):
+    """Changes when the user's images come, go, are renamed or written to."""
+    from tracin.listing import files_fingerprint, folder_fingerprint
+
+    source = config["dataset"]["source"]
+    if source == "folder":
+        return folder_fingerprint(config["dataset"]["path"])
+    if source == "manifest" and Path(config["dataset"]["path"]).is_file():
+        return files_fingerprint(dataset_root(), manifest_listing()["path"])
+    return ""

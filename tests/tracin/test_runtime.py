@@ -1,0 +1,36 @@
+"""What ends a job is written to its log: a sentence for the user's errors, a traceback for bugs."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tracin.errors import UserError
+from tracin.runtime import start_log
+
+
+def log_of(error: BaseException, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a job that ends with `error` leaves in its log."""
+    for name in ("stdout", "stderr", "excepthook"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    start_log(folder / "logs" / "job.log")
+    try:
+        raise error
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    with sys.stderr:
+        return (folder / "logs" / "job.log").read_text(encoding="utf-8")
+
+
+def test_a_users_error_is_its_message_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = log_of(UserError("the folder \udcff is empty. Fill it."), tmp_path, monkeypatch)
+    assert text == "Error: the folder \\udcff is empty. Fill it.\n"
+
+
+def test_a_bug_leaves_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = log_of(KeyError("x"), tmp_path, monkeypatch)
+    assert text.startswith("Traceback") and "KeyError: 'x'" in text and "report it" in text
+    text = log_of(OSError(28, "No space left on device"), tmp_path, monkeypatch)
+    assert "No space left" in text and "report" not in text
