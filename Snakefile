@@ -13,9 +13,6 @@ include: "rules/config.smk"
 include: "rules/timed.smk"
 
 
-check_config()
-
-
 wildcard_constraints:
     labels=r"(original|corrected)(-fold\d+)?",
     base="original|corrected",

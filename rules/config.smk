@@ -66,3 +66,6 @@ def listing_fingerprint(wildcards):
     if source == "manifest" and Path(config["dataset"]["path"]).is_file():
         return files_fingerprint(dataset_root(), manifest_listing()["path"])
     return ""
+
+
+check_config()

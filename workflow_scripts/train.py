@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 from tracin.images import Augmentation, open_pixels
 from tracin.loss import Loss, balanced_class_weights
 from tracin.model import Architecture, build_model, load_backbone
+from tracin.recipe import Recipe, Run
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
-from tracin.training import Recipe, Run, train
+from tracin.training import train
 from tracin.training_state import digest, file_stamp
 
 start_log(snakemake.log[0])

@@ -15,8 +15,9 @@ from tracin.errors import UserError
 from tracin.images import Augmentation
 from tracin.loss import Loss
 from tracin.model import Architecture, backbone_state, build_model
+from tracin.recipe import Recipe, Run
 from tracin.samples import Samples
-from tracin.training import Recipe, Run, train
+from tracin.training import train
 
 CPU = torch.device("cpu")
 CLASSES = 3

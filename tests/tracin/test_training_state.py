@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from tests.conftest import ROOT
 from tests.tracin.test_training import LABELS, RECIPE, run_training
 from tracin import training, training_state
+from tracin.recipe import Run
 from tracin.training_state import StateFolder
 
 LONGER = replace(RECIPE, epochs=4, plateau_patience=0, learning_rate_backbone=1e-2)
@@ -106,7 +107,7 @@ def first_epoch(monkeypatch: pytest.MonkeyPatch, folder: Path, **options: Any) -
     """The epoch that a training in `folder` would begin with."""
     begun: list[int] = []
 
-    def note(run: training.Run, *_: object) -> None:
+    def note(run: Run, *_: object) -> None:
         begun.append(len(run.progress.history) + 1)
         raise KeyboardInterrupt
 

@@ -106,7 +106,7 @@ def missing(centre: Tensor, radius: Tensor, seen: Tensor, scores: Tensor, k: int
 
 
 def _enough(columns: Tensor, free: Tensor | None = None) -> Tensor:
-    """At least GROUP columns: a product of very few takes another kernel, which rounds otherwise."""
+    """At least GROUP columns: a product of few takes another kernel, which rounds otherwise."""
     if columns.sum() < GROUP:
         spare = (~columns if free is None else free & ~columns).nonzero().flatten()
         columns[spare[:GROUP]] = True

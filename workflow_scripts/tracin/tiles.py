@@ -166,7 +166,7 @@ class Tile:
         return found
 
     def _pruned(self, rows: Tensor, bound: Bound, work: Workspace) -> tuple[Tensor, Tensor]:
-        """Influences [rows, m] of all training samples that may be in a list, and their columns [m].
+        """Influences [rows, m] of the training samples that may be in a list; their columns [m].
 
         The columns are ascending, so that ties stay in order.
         """

@@ -4,93 +4,28 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from tracin.checkpoints import Checkpoint, save_checkpoint, weights_hash
-from tracin.dynamics import Dynamics
+from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.errors import UserError
 from tracin.files import atomic_path, write_parquet
-from tracin.images import Augmentation, EpochSampler, TrainingImages, normalise
+from tracin.images import EpochSampler, TrainingImages, normalise
 from tracin.inference import evaluate
-from tracin.loss import Loss
-from tracin.model import Architecture
-from tracin.samples import Samples
+from tracin.recipe import Run
 from tracin.slots import choose_slots, is_pooled
-from tracin.training_state import Progress, StateFolder, digest
+from tracin.training_state import StateFolder
 
 # Batches after which their losses are looked at.
 CHECKED = 100
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Every setting that training's result depends on."""
-
-    input_size: int
-    batch_size: int
-    head_epochs: int
-    epochs: int
-    learning_rate_head_stage: float
-    learning_rate_head: float
-    learning_rate_backbone: float
-    optimizer: Literal["adamw", "sgd"]
-    weight_decay: float
-    momentum: float
-    plateau_factor: float
-    plateau_patience: int
-    patience: int
-    checkpoint_every: int
-    precision: Literal["float32", "bfloat16"]
-    augmentation: Augmentation
-
-
-@dataclass
-class Run:
-    """One training run on its way: network, loss, data, and a folder for its state alone.
-
-    `origin` names what else its result depends on, as `StateFolder` wants it.
-    """
-
-    model: nn.Module
-    architecture: Architecture
-    loss: Loss
-    recipe: Recipe
-    pixels: np.ndarray
-    train: Samples
-    val: Samples
-    device: torch.device
-    seed: int
-    folder: Path
-    batch_size: int
-    workers: int = 0
-    origin: Mapping[str, str] = field(default_factory=dict)
-    progress: Progress = field(default_factory=Progress)
-
-    def __post_init__(self) -> None:
-        self.dynamics = Dynamics(self.train.ids, self.architecture.classes, self.device)
-
-    def fingerprint(self) -> dict[str, str]:
-        """What the result depends on, before the first step."""
-        settings = (self.recipe, self.architecture, self.loss, self.seed)
-        labels = (self.train.ids, self.train.labels, self.val.ids, self.val.labels)
-        return {
-            "settings": digest([repr(settings).encode()]),
-            "labels": digest(array.tobytes() for array in labels),
-            "first weights": weights_hash(self.model.state_dict()),
-            "torch version": str(torch.__version__),
-            **self.origin,
-        }
 
 
 def train(run: Run, best: Path, slots: list[Path], table: Path, dynamics: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from tracin.figures.simulation import simulation_figure
 from tracin.images import Augmentation
 from tracin.model import Architecture
+from tracin.recipe import Recipe
 from tracin.review.simulation import (
     EVERYTHING,
     NOTHING,
@@ -17,7 +18,6 @@ from tracin.review.simulation import (
     simulate,
 )
 from tracin.samples import Samples
-from tracin.training import Recipe
 
 
 def test_the_oracle_corrects_what_it_is_shown_and_no_more() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from tracin.digits import IMAGES as DIGITS
-from tracin.listing import list_folder, list_manifest
+from tracin.listing import list_folder
+from tracin.manifests import list_manifest
 from tracin.planning.costs import Data
 
 CLASSES = 10  # where nothing tells
@@ -41,7 +42,7 @@ def count_images(
     if dataset["source"] == "manifest":
         table, root = list_manifest(path, dataset["label_column"]), path.parent
     else:
-        table, root = list_folder(path), path
+        table, root = list_folder(path)[0], path
     given = "split" in table and table["split"].notna().any()
     splits = _splits(table["split"]) if given else _shares(dataset, len(table))
     some = [root / name for name in table["path"][:: max(1, len(table) // 32)]]

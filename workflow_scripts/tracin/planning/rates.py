@@ -24,10 +24,11 @@ from tracin.inference import predict
 from tracin.loss import Loss
 from tracin.model import build_model, final_linear
 from tracin.planning.network import architecture_of
+from tracin.recipe import Recipe, Run
 from tracin.samples import Samples
 from tracin.shards import Factors
 from tracin.tiles import tile_table
-from tracin.training import Recipe, Run, trial_pass
+from tracin.training import trial_pass
 
 Rates = dict[str, float]
 IMAGES = 64  # random images, used again and again

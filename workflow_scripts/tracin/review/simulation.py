@@ -26,8 +26,9 @@ from tracin.images import Augmentation, open_pixels
 from tracin.inference import evaluate, forward
 from tracin.loss import Loss, balanced_class_weights
 from tracin.model import Architecture, build_model
+from tracin.recipe import Recipe, Run
 from tracin.samples import Samples, read_samples
-from tracin.training import Recipe, Run, train
+from tracin.training import train
 
 FOLDS = 5
 NOTHING, EVERYTHING = "nothing corrected", "everything corrected"
