@@ -25,7 +25,7 @@ getent hosts "$host" > /dev/null || echo "127.0.0.1 $host" >> /etc/hosts
 sed "s|@FOLDER@|$folder|; s|@HOST@|$host|" "$here/slurm.conf.in" > "$folder/etc/slurm.conf"
 for node in node1 node2; do
   # slurmd wants a character device: copies of /dev/null.
-  for gpu in 0 1; do mknod -m 666 "$folder/dev/$node-gpu$gpu" c 1 3; done
+  for device in "$folder/dev/$node-gpu"{0,1}; do [ -c "$device" ] || mknod -m 666 "$device" c 1 3; done
   echo "NodeName=$node AutoDetect=off Name=gpu File=$folder/dev/$node-gpu[0-1]"
 done > "$folder/etc/gres.conf"
 # Snakemake's job steps run without SLURM_CONF, so the files must be where Slurm looks for itself.
