@@ -110,8 +110,10 @@ def disturb(
     drained = datetime.now()
     tile = first("tile", "tiles/*.log")
     command("scancel", tile.id)
+    # Slurm's record has whole seconds.
+    resumed = datetime.now().replace(microsecond=0)
     command("scontrol", "update", "nodename=node2", "state=resume")
-    return [training, tile], drained, datetime.now()
+    return [training, tile], drained, resumed
 
 
 @pytest.fixture(scope="module")
