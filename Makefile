@@ -4,13 +4,17 @@ ARGS ?=
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test browser lint lock rulegraph
+.PHONY: run test test-slow browser lint lock audit rulegraph
 
 run: $(STAMP)
 	.venv/bin/snakemake --cores all $(ARGS)
 
 test: $(STAMP) browser
 	.venv/bin/pytest
+
+# Fifty killed runs, a full disk in every stage, ten thousand damaged images, long runs: about an hour.
+test-slow: $(STAMP)
+	.venv/bin/pytest -m slow $(ARGS)
 
 # The review page is tested in Debian's Chromium; its tests are skipped where it can't be had.
 browser:
@@ -31,18 +35,31 @@ lint: $(STAMP)
 rulegraph: $(STAMP)
 	set -o pipefail; snakemake --rulegraph dot 2> /dev/null | tred | dot -Tsvg > docs/rulegraph.svg
 
-# Resolve pyproject.toml afresh in a throw-away environment.
+# Lock what pyproject.toml asks for; ARGS=--upgrade renews all versions, ARGS='--upgrade-package NAME' one.
 lock:
 	set -euo pipefail; \
 	tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
-	$(PYTHON) -m venv "$$tmp/venv"; \
-	"$$tmp/venv/bin/pip" install ".[dev]"; \
-	{ grep '^#' requirements.lock; \
-	  "$$tmp/venv/bin/pip" freeze --exclude tracin-workflow \
-	  | sed -E 's/\+[A-Za-z0-9.]+$$//' | grep -Ev '^(nvidia-|cuda-|triton)'; } > "$$tmp/lock"; \
-	cp "$$tmp/lock" requirements.lock
+	$(PYTHON) -m venv "$$tmp"; "$$tmp/bin/pip" install -q uv; \
+	PATH="$$tmp/bin:$$PATH" python envs/lock.py $(ARGS)
 
-$(STAMP): requirements.lock
+# Known vulnerabilities of the locked versions; asks a public database.
+audit:
+	set -euo pipefail; \
+	tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	$(PYTHON) -m venv "$$tmp"; "$$tmp/bin/pip" install -q pip-audit; \
+	"$$tmp/bin/pip-audit" --strict --require-hashes --disable-pip \
+	  -r requirements.lock -r requirements-cuda.lock
+
+# pip's hash mode passes over a machine's own build of torch (for the CPU alone, say), so it is fetched
+# first and taken if the lock knows it. torch's standard builds for Linux then lack CUDA's libraries.
+$(STAMP): requirements.lock requirements-cuda.lock
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install -r requirements.lock
+	set -euo pipefail; \
+	tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	.venv/bin/pip download -qd "$$tmp" --no-deps "$$(grep -o '^torch==[^ ]*' requirements.lock)"; \
+	hash=$$(.venv/bin/pip hash "$$tmp"/torch-*.whl | tail -1); \
+	if grep -qFe "$$hash" requirements.lock; then .venv/bin/pip install --no-deps "$$tmp"/torch-*.whl; fi
+	.venv/bin/pip install --require-hashes --no-deps -r requirements.lock
+	.venv/bin/pip check || .venv/bin/pip install --require-hashes --no-deps -r requirements-cuda.lock
+	.venv/bin/pip check
 	touch $@

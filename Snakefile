@@ -10,6 +10,7 @@ container: f"{workflow.basedir}/envs/tracin.sif"
 
 include: "rules/common.smk"
 include: "rules/config.smk"
+include: "rules/signals.smk"
 include: "rules/timed.smk"
 
 

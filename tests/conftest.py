@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,21 @@ def copy_workflow(folder: Path) -> Path:
     return folder
 
 
-def snakemake(folder: Path, *arguments: str, check: bool = True) -> str:
-    """Run Snakemake in `folder`; its output."""
+def without_network() -> list[str]:
+    """What runs a command where no network is, or nothing if this machine can't do that."""
+    prefix = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--net", "--map-root-user"]
+    able = (
+        shutil.which("unshare")
+        and not subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL).returncode
+    )
+    return prefix if able else []
+
+
+def snakemake(folder: Path, *arguments: str, check: bool = True, prefix: Sequence[str] = ()) -> str:
+    """Run Snakemake in `folder`, by way of the command `prefix`; its output."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
+        [*prefix, sys.executable, "-m", "snakemake", *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -49,7 +60,7 @@ def workflow(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished default run. Tests that change a file put it back."""
+    """The finished default run, made without a network. Tests that change a file put it back."""
     folder = copy_workflow(tmp_path_factory.mktemp("demo"))
-    snakemake(folder, "--cores", "all")
+    snakemake(folder, "--cores", "all", prefix=without_network())
     return folder

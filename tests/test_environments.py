@@ -12,12 +12,8 @@ PYPI_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 
 
 def locked_versions() -> dict[str, str]:
-    versions = {}
-    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            name, version = line.split("==")
-            versions[name.lower()] = version
-    return versions
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
 
 def test_there_are_environments() -> None:
@@ -37,8 +33,9 @@ def test_environment_matches_lock(path: Path) -> None:
 
 def test_container_installs_the_lock() -> None:
     definition = (ROOT / "envs" / "tracin.def").read_text(encoding="utf-8")
-    source, target = re.search(r"%files\n +(\S+) (\S+)\n", definition).groups()  # type: ignore[union-attr]
-    assert source == "requirements.lock" and f"pip install --no-cache-dir -r {target}" in definition
+    copied = dict(re.findall(r"^ +(\S+\.lock) (\S+)$", definition, re.MULTILINE))
+    assert set(copied) == {"requirements.lock", "requirements-cuda.lock"}
+    assert "install --no-cache-dir -r " + " -r ".join(copied.values()) in definition
     pythons = {
         item
         for path in ENVIRONMENTS

@@ -18,8 +18,8 @@ from tracin.files import atomic_folder, atomic_path, write_csv, write_json, writ
 def test_success_replaces_and_makes_folders(tmp_path: Path) -> None:
     target = tmp_path / "a" / "b.txt"
     with atomic_path(target) as temporary:
-        assert temporary.parent == target.parent
-        assert temporary.name.startswith(".tmp-") and temporary.suffix == ".txt"
+        assert temporary.parent.parent == target.parent
+        assert temporary.parent.name.startswith(".tmp-") and temporary.suffix == ".txt"
         temporary.write_text("new")
     assert target.read_text() == "new"
     assert list(target.parent.iterdir()) == [target]
@@ -57,6 +57,10 @@ def test_a_killed_writer_leaves_nothing_that_looks_finished(tmp_path: Path) -> N
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.run([sys.executable, "-c", code, str(target)], env=environment)
     assert killed.returncode == -signal.SIGKILL and not target.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    with atomic_path(target) as temporary:
+        temporary.write_text("whole")
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_job_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from tracin.errors import SHOWN, UserError
 from tracin.files import atomic_path
+from tracin.lifetime import end_with_parent
 from tracin.sources import Rejected, from_text, read_file
 
 Pixels = npt.NDArray[np.uint8]
@@ -138,7 +139,7 @@ def _decode_all(paths: list[str], root: str, size: int, workers: int) -> Iterato
     if workers <= 1:
         yield from map(task, paths)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=end_with_parent) as pool:
         # Batches bound the decoded images that wait in memory for the writer.
         for start in range(0, len(paths), BATCH):
             batch = paths[start : start + BATCH]

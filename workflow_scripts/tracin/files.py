@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import json
 import os
 import shutil
@@ -27,27 +28,34 @@ def _default_mode() -> int:
 
 
 @contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Yield a path in a temporary folder beside `target`, and clear what killed writers left."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".tmp-{target.name}-"
+    for left in target.parent.glob(f"{glob.escape(prefix)}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as folder:
+        yield Path(folder) / target.name
+
+
+@contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` once the block succeeds.
 
-    The temporary file lies in the folder of `path` (made when missing), keeps
-    its suffix and is removed when the block raises.
+    It lies in a folder of its own in the folder of `path` (made when missing), where writers may
+    keep temporary files too, and is removed when the block raises.
 
     Raises:
-        OSError: The folder cannot be made or written to.
+        OSError: The folder cannot be made or written to, or the block wrote no file.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=target.suffix, dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _beside(Path(path)) as temporary:
         yield temporary
-        # mkstemp, and some writers, make private files; results are for others to read too.
+        # Some writers make private files; results are for others to read too.
         temporary.chmod(_default_mode())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with temporary.open("rb") as file:
+            # After a power cut the new name must not stand for an empty file.
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
 
 
 def write_json(data: Any, path: Path | str) -> None:
@@ -126,9 +134,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         OSError: The parent folder cannot be written to.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=target.parent) as parent:
-        temporary = Path(parent) / target.name
+    with _beside(target) as temporary:
         temporary.mkdir()
         yield temporary
         if target.exists():

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from tracin.errors import UserError
+from tracin.full_disk import said_on_terminal
+from tracin.lifetime import end_with_parent
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -22,14 +24,16 @@ def start_log(path: str | Path) -> None:
     """Send standard output and standard error of this process to `path`, and what ends it, too.
 
     A `UserError` is written as its message alone, any other exception with its traceback. From here
-    on a job that is told to end (scancel, a time limit) removes what it has half written.
+    on a job that is told to end (scancel, a time limit) removes what it has half written, and the
+    process ends when Snakemake is gone.
     """
+    end_with_parent()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     # Names may hold what no encoding has; a log must take them all the same.
     sys.stdout = sys.stderr = open(  # noqa: SIM115
         path, "w", encoding="utf-8", errors="backslashreplace", buffering=1
     )
-    sys.excepthook = write_error
+    sys.excepthook = said_on_terminal(write_error)
     signal.signal(signal.SIGTERM, _stop)
 
 

@@ -1,0 +1,118 @@
+"""What the project is made of: locked with hashes, used, declared, and silent on the network."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, without_network
+
+SOURCES = ("workflow_scripts", "tests", "benchmarks", "envs")
+# Needed without an import of ours: by whom.
+UNIMPORTED = {
+    "pyarrow": "pandas reads and writes Parquet with it",
+    "ruff": "make lint",
+    "snakefmt": "make lint",
+    "mypy": "make lint",
+    "pandas-stubs": "mypy",
+    "types-tqdm": "mypy",
+    "types-pyyaml": "mypy",
+    "types-jsonschema": "mypy",
+}
+# Only installed for the benchmarks.
+BENCHMARKED = {
+    "captum": "captum",
+    "dattri": "dattri",
+    "trak": "traker",
+    "kronfluence": "kronfluence",
+}
+NETWORK = re.compile(
+    r"\b(?:import|from) (?:socket|ssl|http|urllib\.request|ftplib|smtplib|requests|urllib3)\b"
+    r"|from urllib import|torch\.hub|load_state_dict_from_url"
+)
+
+
+def modules_of(path: Path) -> set[str]:
+    """Top-level names of the modules that a Python or Snakemake file imports."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".smk":
+        # Imports are the part of these files that is plain Python.
+        text = "\n".join(re.findall(r"^\s*((?:import|from) \w[\w. ]*(?:import .*)?)$", text, re.M))
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def distributions(*folders: str) -> set[str]:
+    """Canonical names of the distributions that the sources below `folders` import."""
+    files = [p for f in folders for kind in ("*.py", "*.smk") for p in (ROOT / f).rglob(kind)]
+    own = {*SOURCES, "tracin", "tools"}
+    modules = set.union(*map(modules_of, files)) - own - set(sys.stdlib_module_names)
+    known = packages_distributions()
+    found = {BENCHMARKED.get(m) or known.get(m, [f"unknown module {m}"])[0] for m in modules}
+    return {canonical(name) for name in found}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared() -> dict[str, set[str]]:
+    """Canonical names in pyproject.toml, by group."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = {"run": project["dependencies"]} | project["optional-dependencies"]
+    return {
+        group: {canonical(re.split(r"[\[<>=!~ ;]", item)[0]) for item in items}
+        for group, items in groups.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-cuda.lock"])
+def test_every_locked_file_has_a_hash(name: str) -> None:
+    text = re.sub(r"^#.*\n", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    entry = r"[a-z0-9.-]+==\S+(?: ; [^\\\n]+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
+    assert re.fullmatch(f"(?:{entry})+", text)
+
+
+def test_the_lock_holds_what_is_declared() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = {canonical(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
+    assert declared()["run"] | declared()["dev"] <= locked
+
+
+def test_every_import_of_the_workflow_is_a_declared_dependency() -> None:
+    assert distributions("workflow_scripts", "rules") <= declared()["run"]
+
+
+def test_every_other_import_is_declared() -> None:
+    assert distributions(*SOURCES, "rules") <= set.union(*declared().values())
+
+
+def test_every_dependency_is_imported() -> None:
+    used = distributions(*SOURCES, "rules") | set(UNIMPORTED)
+    assert not set.union(*declared().values()) - used
+    assert not declared()["run"] - distributions("workflow_scripts", "rules") - set(UNIMPORTED)
+
+
+def test_only_the_weights_can_come_from_the_network() -> None:
+    files = [*(ROOT / "workflow_scripts").rglob("*.py"), *(ROOT / "rules").rglob("*.smk")]
+    reaching = {path.name for path in files if NETWORK.search(path.read_text(encoding="utf-8"))}
+    assert reaching == {"weights.py"}
+
+
+@pytest.mark.skipif(not without_network(), reason="needs the right to run `unshare --net`")
+def test_the_demo_runs_without_a_network(demo: Path) -> None:
+    """The shared demo was made behind `without_network`, where there is no interface but lo."""
+    command = [*without_network(), "cat", "/proc/net/dev"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split(":")[0].strip() for line in lines[2:]] == ["lo"]
+    assert (demo / "results/original/summary.json").exists()
