@@ -66,7 +66,7 @@ class Session:
 
     def started(self, rule: str) -> bool:
         """Whether a job of this rule runs."""
-        return f"\nrule {rule}:" in self.output and bool(self.jobs())
+        return f"rule {rule}:\n" in self.output and bool(self.jobs())
 
     def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> bool:
         """Wait until something is so; False if the session ended before."""

@@ -12,9 +12,7 @@ import pytest
 from tests.conftest import ROOT
 
 SECONDS = 2.0
-# The process alone takes about 200 MB; an image may claim 89 million pixels, four bytes each, and
-# is copied a few times on its way to eight bits.
-MEGABYTES = 2000
+MEGABYTES = 1000  # an image may claim 89 million pixels, and the process alone takes about 150
 
 
 @pytest.mark.parametrize(
