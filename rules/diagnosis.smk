@@ -195,14 +195,16 @@ rule timings:
     """Tabulate where the time and the memory went."""
     input:
         unpack(timings),
+        page=shipped(BASE / "report" / "timings.html.jinja"),
         code=library("timings.py"),
     output:
         table="results/{labels}/timings.parquet",
-        csv=report(
-            "results/{labels}/timings.csv",
+        csv="results/{labels}/timings.csv",
+        html=report(
+            "results/{labels}/timings.html",
             caption="../report/timings.rst",
             category="At a glance",
-            labels={"label set": "{labels}", "figure": "time and memory (table)"},
+            labels={"label set": "{labels}", "figure": "time and memory"},
         ),
     log:
         "results/logs/{labels}/timings.log",

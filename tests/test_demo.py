@@ -82,7 +82,11 @@ def test_figures_and_report(demo: Path) -> None:
     snakemake(demo, "--report", "report.zip")
     with ZipFile(demo / "report.zip") as archive:
         names = {Path(name).name for name in archive.namelist()}
-    assert names >= {path.name for path in figures} | {"report.html", "summary.html"}
+    assert names >= {path.name for path in figures} | {
+        "report.html",
+        "summary.html",
+        "timings.html",
+    }
 
 
 def test_tables_of_mistakes_agree(demo: Path) -> None:

@@ -1,10 +1,14 @@
 """Where the time and the memory of a label set's runs went."""
 
-from tracin.files import write_tables
+from pathlib import Path
+
+from tracin.files import write_tables, write_text
 from tracin.runtime import start_log
-from tracin.timings import timing_table
+from tracin.timings import render_timings, timing_table
 
 start_log(snakemake.log[0])
-rules = snakemake.params.rules
+rules, output = snakemake.params.rules, snakemake.output
 table = timing_table({rule: list(snakemake.input.get(rule, [])) for rule in rules})
-write_tables(table, snakemake.output.table, snakemake.output.csv)
+write_tables(table, output.table, output.csv)
+template = Path(snakemake.input.page).read_text(encoding="utf-8")
+write_text(render_timings(template, snakemake.wildcards.labels, table), output.html)

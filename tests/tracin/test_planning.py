@@ -16,7 +16,8 @@ from tracin.planning.counting import count_images
 from tracin.planning.network import network_of
 from tracin.planning.plan import Job, read_plan
 from tracin.planning.rates import Rates, decoder, measure, per_second
-from tracin.planning.table import duration, estimate, size, text
+from tracin.planning.table import estimate, text
+from tracin.units import duration, size
 
 SETTINGS: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 RATES: Rates = dict.fromkeys(("train", "forward", "gradients", "augment", "decode"), 100.0)

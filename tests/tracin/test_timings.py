@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from tracin.timings import timing_table
+from tests.conftest import ROOT
+from tracin.timings import render_timings, timing_table
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
+TEMPLATE = ROOT / "report" / "timings.html.jinja"
 
 
 def test_jobs_are_summed_by_rule_and_the_too_short_ones_counted(tmp_path: Path) -> None:
@@ -25,3 +27,5 @@ def test_jobs_are_summed_by_rule_and_the_too_short_ones_counted(tmp_path: Path) 
         "peak_memory_mb": [900.0, float("nan")],
     }
     pd.testing.assert_frame_equal(found, pd.DataFrame(expected))
+    page = render_timings(TEMPLATE.read_text(encoding="utf-8"), "original", found)
+    assert "<td>30 s</td>" in page and "<td>943.7 MB</td>" in page and "nan" not in page

@@ -9,6 +9,7 @@ import pandas as pd
 from tracin.planning.costs import Costs, Data
 from tracin.planning.plan import Job
 from tracin.planning.rates import Rates
+from tracin.units import duration, size
 
 RATES = {
     "train": "training {:,.0f} images/s",
@@ -46,22 +47,6 @@ def estimate(jobs: Sequence[Job], costs: Costs) -> pd.DataFrame:
     summed = ("jobs", "seconds", "gpu_seconds", "disk")
     how = {name: "sum" if name in summed else "max" for name in rows[0] if name != "rule"}
     return pd.DataFrame(rows).groupby("rule", sort=False, as_index=False).agg(how)
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes or hours, as few digits as say something; nothing for none."""
-    for size, unit in ((3600.0, "h"), (60.0, "min")):
-        if seconds >= size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds else ""
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units; nothing for none."""
-    for scale, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
-        if count >= scale:
-            return f"{count / scale:,.1f} {unit}"
-    return f"{count / 1e3:,.0f} kB" if count else ""
 
 
 def text(table: pd.DataFrame, data: Data, counted: str, rates: Rates) -> str:

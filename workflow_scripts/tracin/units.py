@@ -1,0 +1,19 @@
+"""Durations and sizes for people."""
+
+from __future__ import annotations
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as few digits as say something; nothing for none."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds else ""
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units; nothing for none."""
+    for scale, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
+        if count >= scale:
+            return f"{count / scale:,.1f} {unit}"
+    return f"{count / 1e3:,.0f} kB" if count else ""
