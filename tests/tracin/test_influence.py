@@ -88,7 +88,7 @@ def test_factors_do_not_depend_on_the_batch_size(
 def test_bad_gradient_names_sample_and_checkpoint(tmp_path: Path, images: np.ndarray) -> None:
     architecture = Architecture("resnet18", classes=3, stem="small")
     model = build_model(architecture)
-    torch.nn.init.constant_(final_linear(model).bias, float("nan"))
+    torch.nn.init.constant_(final_linear(model).weight, 3e38)  # finite, but no logit is
     path = tmp_path / "bad.safetensors"
     save_checkpoint(model, Checkpoint(architecture, LOSS, 16, 1, 0.1, 0.1, 1.0), path)
     with pytest.raises(UserError, match=r"bad\.safetensors.*sample 1 "):
