@@ -100,7 +100,7 @@ def test_the_table_holds_seeds_classes_and_means() -> None:
 
 
 def test_other_test_images_are_refused() -> None:
-    with pytest.raises(ValueError, match="seed 3: the test splits"):
+    with pytest.raises(ValueError, match="Seed 3: the test splits"):
         pair_up(3, predictions(set()), predictions(set(), 199))
 
 

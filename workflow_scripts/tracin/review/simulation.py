@@ -201,7 +201,7 @@ def _trained(simulation: Simulation, seed: int, samples: Samples) -> nn.Module:
             val=simulation.val,
             device=simulation.device,
             seed=seed,
-            folder=folder,
+            folder=folder / "state",
             batch_size=simulation.batch_size,
         )
         train(
