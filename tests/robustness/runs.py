@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 SCRIPTS = ".snakemake/scripts/"
 # What a clock says; everything else must be equal.
 TIMED = ["seconds", "images_per_second"]
-UNCOMPARED = ("logs", "benchmarks")
+UNCOMPARED = ("logs", "timings")
 # Pictures and pages, whose numbers are those of the tables.
 DRAWN = (".png", ".svg", ".html")
 
@@ -97,9 +97,22 @@ def unlock(folder: Path) -> None:
     Session(folder, options=("--unlock",)).finish()
 
 
+def runs(process: psutil.Process) -> bool:
+    """Whether a process still does something; an orphan that nobody waits for is a zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def gone(processes: list[psutil.Process], seconds: float) -> bool:
     """Whether all processes end within some seconds."""
-    return not psutil.wait_procs(processes, timeout=seconds)[1]
+    end = time.monotonic() + seconds
+    while any(map(runs, processes)):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def result_files(folder: Path) -> dict[str, Path]:
@@ -111,6 +124,7 @@ def result_files(folder: Path) -> dict[str, Path]:
         if path.is_file()
         and path.relative_to(root).parts[0] not in UNCOMPARED
         and path.name != ".snakemake_timestamp"
+        and path.stem != "timings"
     }
 
 
