@@ -209,7 +209,7 @@ def test_cancelled_jobs_were_submitted_again(run: Run) -> None:
     by_id = {job.id: job for job in run.jobs}
     for job in run.cancelled:
         assert by_id[job.id].state == "CANCELLED"
-    # A task that is cancelled may take the others of its array with it: they are submitted again, too.
+    # A cancelled task may take the others of its array with it: they are submitted again, too.
     assert run.output.count("Trying to restart job") >= 2
     assert [job.state for job in run.jobs if job.rule == "train"] == ["CANCELLED", "COMPLETED"]
 
