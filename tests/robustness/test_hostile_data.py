@@ -73,7 +73,12 @@ def test_all_names_are_in_the_manifest_as_they_were(whole: Path) -> None:
 def test_pages_hold_text_only(whole: Path, broken: Path) -> None:
     snakemake(broken, "--configfile", "overlay.yaml", "--report", "report.html")
     pages = [*(whole / "results").rglob("*.html"), broken / "report.html"]
-    assert {path.name for path in pages} == {"index.html", "summary.html", "report.html"}
+    assert {path.name for path in pages} == {
+        "index.html",
+        "summary.html",
+        "timings.html",
+        "report.html",
+    }
     for path in pages:
         assert_harmless(path)
     for path in (whole / "results").rglob("*.svg"):
