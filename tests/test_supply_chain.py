@@ -15,6 +15,7 @@ from tests.conftest import ROOT, without_network
 SOURCES = ("workflow_scripts", "tests", "benchmarks", "envs")
 # Needed without an import of ours: by whom.
 UNIMPORTED = {
+    "snakemake-executor-plugin-slurm": "Snakemake loads it for --executor slurm",
     "pyarrow": "pandas reads and writes Parquet with it",
     "ruff": "make lint",
     "snakefmt": "make lint",
