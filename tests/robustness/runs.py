@@ -19,6 +19,8 @@ SCRIPTS = ".snakemake/scripts/"
 # What a clock says; everything else must be equal.
 TIMED = ["seconds", "images_per_second"]
 UNCOMPARED = ("logs", "timings")
+# Temporary files: a run up to the rule that writes them keeps them.
+TEMPORARY = "merged"
 # Pictures and pages, whose numbers are those of the tables.
 DRAWN = (".png", ".svg", ".html")
 
@@ -47,14 +49,11 @@ class Session:
 
     def jobs(self) -> list[psutil.Process]:
         """The scripts that run now, their workers too."""
-        found = []
         try:
-            for process in psutil.Process(self.process.pid).children(recursive=True):
-                if any(SCRIPTS in part for part in process.cmdline()):
-                    found.append(process)
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            pass
-        return found
+            below = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        return [process for process in below if is_script(process)]
 
     def wait(self, seconds: float) -> bool:
         """Wait; False if the session ended before."""
@@ -92,6 +91,13 @@ class Session:
         assert self.end() == 0, self.output[-6000:]
 
 
+def is_script(process: psutil.Process) -> bool:
+    try:
+        return any(SCRIPTS in part for part in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
 def unlock(folder: Path) -> None:
     """The documented command after Snakemake itself was killed."""
     Session(folder, options=("--unlock",)).finish()
@@ -125,13 +131,14 @@ def result_files(folder: Path) -> dict[str, Path]:
         and path.relative_to(root).parts[0] not in UNCOMPARED
         and path.name != ".snakemake_timestamp"
         and path.stem != "timings"
+        and path.parent.name != TEMPORARY
     }
 
 
 def assert_equal_results(folder: Path, whole: Path) -> None:
     """The same files with the same contents: floats to 1e-6, all else exactly, clocks aside."""
     found, wanted = result_files(folder), result_files(whole)
-    assert list(found) == list(wanted)
+    assert sorted(found.keys() ^ wanted.keys()) == []
     for name, path in found.items():
         _assert_equal(path, wanted[name])
 

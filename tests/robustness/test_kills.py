@@ -72,15 +72,17 @@ def test_killed_at_random_moments(whole: Path, fresh: Path, seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_each_kind_of_job_killed(whole: Path, broken: Path, part: int) -> None:
-    """Each rule is forced to run, killed on its way, and run again with all that depends on it."""
+    """Each rule is forced to run, killed on its way, and run again, then all that depends on it."""
     choose = random.Random(part)
     log = (whole / ".session.log").read_text(encoding="utf-8")
     rules = sorted(set(RULE.findall(log)) - {"all"})
     assert len(rules) > 25
     for rule in rules[part::PARTS]:
-        session = Session(broken, options=("--forcerun", rule, "--until", rule))
+        options = ("--forcerun", rule, "--until", rule)
+        session = Session(broken, options=options)
         if session.wait_for(partial(session.started, rule)):
             session.wait(choose.uniform(0, 2))
             kill_job(session, choose)
+        Session(broken, options=options).finish()
         Session(broken).finish()
         check(broken, whole)

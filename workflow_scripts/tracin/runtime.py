@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -12,11 +11,9 @@ from typing import TYPE_CHECKING
 
 from tracin.errors import UserError
 from tracin.full_disk import said_on_terminal
-from tracin.lifetime import end_with_parent
+from tracin.lifetime import clean_up_on_sigterm, end_with_parent
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     import torch
 
 
@@ -34,12 +31,7 @@ def start_log(path: str | Path) -> None:
         path, "w", encoding="utf-8", errors="backslashreplace", buffering=1
     )
     sys.excepthook = said_on_terminal(write_error)
-    signal.signal(signal.SIGTERM, _stop)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """End by an exception, so that context managers clean up."""
-    raise SystemExit(f"stopped by signal {number}")
+    clean_up_on_sigterm()
 
 
 def write_error(

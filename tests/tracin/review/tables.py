@@ -36,10 +36,9 @@ def review_data(
     """`suspects` training images and half as many test images, all of noise `side` pixels wide."""
     classes = classes or ["cat", "cow", "dog"]
     random = np.random.default_rng(0)
-    train = np.arange(suspects)
     total = suspects + suspects // 2
     names = [*(paths or []), *(f"cat/{i}.png" for i in range(total))][:total]
-    codes = train_codes = np.arange(total) % len(classes)
+    codes = np.arange(total) % len(classes)
     label = np.array(classes, dtype=object)[codes]
     manifest = pd.DataFrame(
         {
@@ -51,35 +50,58 @@ def review_data(
             "true_label": None,
         }
     )
-    suggested = np.array(classes, dtype=object)[(train_codes[:suspects] + 1) % len(classes)]
-    table = pd.DataFrame(
+    tests = np.arange(suspects, total)
+    facts = {
+        "name": "original",
+        "classes": classes,
+        "manifest": manifest,
+        "labels": pd.DataFrame(
+            {"sample_id": np.arange(total), "label_index": codes.astype(np.int16), "keep": True}
+        ),
+        "suspects": suspected(names[:suspects], label[:suspects], classes),
+        "estimate": {"images": suspects, "estimated_errors": 5, "suggested_cut": 6},
+        "mispredictions": pd.DataFrame(
+            {
+                "sample_id": tests,
+                "split": "test",
+                "label": label[suspects:],
+                "predicted": label[: len(tests)],
+            }
+        ),
+        "topk": lists(tests, suspects),
+        "pixels": random.integers(0, 255, (total, side, side, 3), dtype=np.uint8),
+        "corrections": pd.DataFrame(),
+    }
+    return ReviewData(**(facts | changes))
+
+
+def suspected(names: list[str], label: np.ndarray, classes: list[str]) -> pd.DataFrame:
+    """The suspects, worst first; the label next to each one's own is suggested."""
+    random, train = np.random.default_rng(1), np.arange(len(names))
+    following = dict(zip(classes, [*classes[1:], classes[0]], strict=True))
+    return pd.DataFrame(
         {
             "train_id": train,
-            "path": names[:suspects],
-            "label": label[:suspects],
-            "suggested_label": suggested,
+            "path": names,
+            "label": label,
+            "suggested_label": [following[name] for name in label],
             "suggested_probability": np.float32(0.9),
-            "suspicion": np.linspace(1, 0, suspects, dtype=np.float32),
-            "rank": np.arange(1, suspects + 1, dtype=np.int32),
-            "suspected": train < suspects // 2,
+            "suspicion": np.linspace(1, 0, len(names), dtype=np.float32),
+            "rank": (train + 1).astype(np.int32),
+            "suspected": train < len(names) // 2,
             "reasons": "the model gives the label 1%; neighbours disagree",
-            "loss_final": random.random(suspects).astype(np.float32),
-            "a_new_signal": random.random(suspects).astype(np.float32),
+            "loss_final": random.random(len(names)).astype(np.float32),
+            "a_new_signal": random.random(len(names)).astype(np.float32),
             "opponents": [random.choice(train, 6).tolist() for _ in train],
             "proponents": [random.choice(train, 6).tolist() for _ in train],
             "neighbours": [random.choice(train, 6).tolist() for _ in train],
         }
     )
-    tests = np.arange(suspects, total)
-    mispredictions = pd.DataFrame(
-        {
-            "sample_id": tests,
-            "split": "test",
-            "label": label[suspects:],
-            "predicted": label[: len(tests)],
-        }
-    )
-    topk = pd.DataFrame(
+
+
+def lists(tests: np.ndarray, suspects: int) -> pd.DataFrame:
+    """A proponent and an opponent for each test image."""
+    return pd.DataFrame(
         {
             "test_id": np.repeat(tests, 2),
             "kind": ["proponent", "opponent"] * len(tests),
@@ -88,18 +110,3 @@ def review_data(
             "influence": np.where(np.arange(2 * len(tests)) % 2, -1.5, 1.5),
         }
     )
-    facts = {
-        "name": "original",
-        "classes": classes,
-        "manifest": manifest,
-        "labels": pd.DataFrame(
-            {"sample_id": np.arange(total), "label_index": codes.astype(np.int16), "keep": True}
-        ),
-        "suspects": table,
-        "estimate": {"images": suspects, "estimated_errors": 5, "suggested_cut": 6},
-        "mispredictions": mispredictions,
-        "topk": topk,
-        "pixels": random.integers(0, 255, (total, side, side, 3), dtype=np.uint8),
-        "corrections": pd.DataFrame(),
-    }
-    return ReviewData(**(facts | changes))

@@ -62,14 +62,8 @@ def test_a_small_run() -> None:
         batch_size=64,
     )
     table = pd.DataFrame(simulate(simulation, 0, [0.15], {"suspects": ids}))
-    assert table["order"].tolist() == [
-        EVERYTHING,
-        NOTHING,
-        "suspects",
-        "loss",
-        "cleanlab",
-        "random",
-    ]
+    orders = [EVERYTHING, NOTHING, "suspects", "loss", "cleanlab", "random"]
+    assert table["order"].tolist() == orders
     assert table["corrected"].tolist()[:3] == [6, 0, 6]
     assert (table.loc[[3, 4], "corrected"] > 0).all()
     assert table["accuracy"].between(0, 1).all()

@@ -67,31 +67,22 @@ def see(
     """
 
     def by(size: int) -> Views:
-        return _see(model, pixels, samples, replace(viewing, batch_size=size), device)
+        smaller = replace(viewing, batch_size=size)
+        plain, features = _pass(model, pixels, samples.ids, smaller, device)
+        probabilities, count = plain.clone(), 1
+        sources = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []
+        for source in [*sources, *range(viewing.random)]:
+            if isinstance(source, int):
+                seen = _random_pass(model, pixels, samples, smaller, source, device)
+            else:
+                seen = _pass(model, source, samples.ids, smaller, device)
+            probabilities += seen[0]
+            features += seen[1]
+            count += 1
+        unit = torch.nn.functional.normalize(features, dim=1)
+        return Views(samples.ids, (probabilities / count).numpy(), plain.numpy(), unit.numpy())
 
     return halving(viewing.batch_size, by)
-
-
-def _see(
-    model: torch.nn.Module,
-    pixels: np.ndarray,
-    samples: Samples,
-    viewing: Viewing,
-    device: torch.device,
-) -> Views:
-    plain, features = _pass(model, pixels, samples.ids, viewing, device)
-    probabilities, count = plain.clone(), 1
-    sources = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []
-    for source in [*sources, *range(viewing.random)]:
-        if isinstance(source, int):
-            seen = _random_pass(model, pixels, samples, viewing, source, device)
-        else:
-            seen = _pass(model, source, samples.ids, viewing, device)
-        probabilities += seen[0]
-        features += seen[1]
-        count += 1
-    unit = torch.nn.functional.normalize(features, dim=1)
-    return Views(samples.ids, (probabilities / count).numpy(), plain.numpy(), unit.numpy())
 
 
 def _pass(

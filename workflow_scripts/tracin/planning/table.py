@@ -51,24 +51,7 @@ def estimate(jobs: Sequence[Job], costs: Costs) -> pd.DataFrame:
 
 def text(table: pd.DataFrame, data: Data, counted: str, rates: Rates) -> str:
     """The estimate for a person: images, rates, a row per rule, and the sums."""
-    headings = ["rule", "jobs", "time", "GPU time", "disk", "memory", "GPU memory"]
-    rows = [headings] + [
-        [
-            row["rule"],
-            f"{row['jobs']:,}",
-            duration(row["seconds"]),
-            duration(row["gpu_seconds"]),
-            size(row["disk"]),
-            size(row["memory"]),
-            size(row["gpu_memory"]),
-        ]
-        for row in table.to_dict("records")
-    ]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(headings))]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
-        for row in rows
-    ]
+    lines = _columns(table)
     splits = ", ".join(f"{count:,} {split}" for split, count in data.splits.items())
     known = ", ".join(words.format(rates[name]) for name, words in RATES.items())
     memory, scratch = table.set_index("rule")["memory"], table["scratch"].max()
@@ -90,3 +73,24 @@ def text(table: pd.DataFrame, data: Data, counted: str, rates: Rates) -> str:
             "Training is counted with all its epochs; early stopping ends it sooner.",
         ]
     )
+
+
+def _columns(table: pd.DataFrame) -> list[str]:
+    """A line for the headings and one for each rule, in columns."""
+    rows = [["rule", "jobs", "time", "GPU time", "disk", "memory", "GPU memory"]] + [
+        [
+            row["rule"],
+            f"{row['jobs']:,}",
+            duration(row["seconds"]),
+            duration(row["gpu_seconds"]),
+            size(row["disk"]),
+            size(row["memory"]),
+            size(row["gpu_memory"]),
+        ]
+        for row in table.to_dict("records")
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in rows
+    ]
