@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,13 @@ class Architecture:
     classes: int
     hidden: tuple[int, ...] = ()
     stem: str = "standard"
+
+
+def architecture_of(settings: Mapping[str, Any], classes: int) -> Architecture:
+    """The network of the `model` settings."""
+    model = settings["model"]
+    hidden = () if model["head"] == "linear" else tuple(model["head"])
+    return Architecture(model["architecture"], classes, hidden, model["stem"])
 
 
 def build_model(architecture: Architecture) -> nn.Module:

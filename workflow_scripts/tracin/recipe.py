@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,6 +40,12 @@ class Recipe:
     checkpoint_every: int
     precision: Literal["float32", "bfloat16"]
     augmentation: Augmentation
+
+
+def recipe_of(settings: Mapping[str, Any]) -> Recipe:
+    """The recipe of the `train` settings."""
+    given = {f.name: settings[f.name] for f in fields(Recipe)}
+    return Recipe(**given | {"augmentation": Augmentation(**settings["augmentation"])})
 
 
 @dataclass

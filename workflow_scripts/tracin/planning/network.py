@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tracin.model import Architecture, build_model, final_linear
+from tracin.model import architecture_of, build_model, final_linear
 from tracin.sketch import Sketcher
 
 COUNTED = (nn.Conv2d, nn.BatchNorm2d, nn.MaxPool2d, nn.Linear)
@@ -23,13 +23,6 @@ class Network:
     kept: int  # per image of a training batch, for the backward pass
     passing: int  # per image of a forward pass, at its widest
     width: int  # numbers that a shard holds per image
-
-
-def architecture_of(settings: Mapping[str, Any], classes: int) -> Architecture:
-    """The network of the `model` settings."""
-    model = settings["model"]
-    hidden = () if model["head"] == "linear" else tuple(model["head"])
-    return Architecture(model["architecture"], classes, hidden, model["stem"])
 
 
 def network_of(settings: Mapping[str, Any], classes: int) -> Network:

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,11 @@ from PIL import Image
 from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.decoding import decode_image
 from tracin.gradients import Beyond, extract_factors
-from tracin.images import Augmentation, TrainingImages
+from tracin.images import TrainingImages
 from tracin.inference import predict
 from tracin.loss import Loss
-from tracin.model import build_model, final_linear
-from tracin.planning.network import architecture_of
-from tracin.recipe import Recipe, Run
+from tracin.model import architecture_of, build_model, final_linear
+from tracin.recipe import Run, recipe_of
 from tracin.samples import Samples
 from tracin.shards import Factors
 from tracin.tiles import tile_table
@@ -66,13 +64,10 @@ class Trial:
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
         self.settings, self.device, self.folder = settings, torch.device(name), folder
-        train = dict(settings["train"])
-        self.augmentation = Augmentation(**train["augmentation"])
-        recipe = {f.name: train[f.name] for f in fields(Recipe)}
-        self.recipe = Recipe(**recipe | {"augmentation": self.augmentation})
+        self.recipe = recipe_of(settings["train"])
         self.architecture = architecture_of(settings, classes)
         self.model = build_model(self.architecture)
-        self.loss = Loss((1.0,) * classes, train["label_smoothing"])
+        self.loss = Loss((1.0,) * classes, settings["train"]["label_smoothing"])
         size = settings["dataset"]["stored_size"]
         self.pixels = np.random.default_rng(0).integers(
             0, 256, (IMAGES, size, size, 3), dtype=np.uint8
@@ -122,7 +117,9 @@ class Trial:
 
     def augment(self, n: int) -> None:
         samples, size = self.samples(n), self.recipe.input_size
-        images = TrainingImages(self.pixels, samples.ids, samples.labels, self.augmentation, size)
+        images = TrainingImages(
+            self.pixels, samples.ids, samples.labels, self.recipe.augmentation, size
+        )
         for position in range(n):
             images[position, position]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ from torch import nn
 
 from tracin.checkpoints import load_checkpoint
 from tracin.errors import UserError
-from tracin.images import Augmentation, open_pixels
+from tracin.images import open_pixels
 from tracin.inference import evaluate, forward
 from tracin.loss import Loss, balanced_class_weights
-from tracin.model import Architecture, build_model
-from tracin.recipe import Recipe, Run
+from tracin.model import Architecture, architecture_of, build_model
+from tracin.recipe import Recipe, Run, recipe_of
 from tracin.samples import Samples, read_samples
 from tracin.training import train
 
@@ -67,8 +67,6 @@ def read_simulation(config: Mapping[str, Any], results: Path, device: torch.devi
     manifest, labels = dataset / "manifest.parquet", results / "labels" / "original.parquet"
     samples = {split: read_samples(manifest, labels, split) for split in ("train", "val", "test")}
     backbone = results / "weights" / "backbone.safetensors"
-    hidden = () if model["head"] == "linear" else tuple(model["head"])
-    recipe = {f.name: train[f.name] for f in fields(Recipe) if f.name != "augmentation"}
     return Simulation(
         pixels=open_pixels(dataset / "pixels.npy"),
         noisy=samples["train"],
@@ -77,8 +75,8 @@ def read_simulation(config: Mapping[str, Any], results: Path, device: torch.devi
         ),
         val=samples["val"],
         test=samples["test"],
-        architecture=Architecture(model["architecture"], len(classes), hidden, model["stem"]),
-        recipe=Recipe(**recipe, augmentation=Augmentation(**train["augmentation"])),
+        architecture=architecture_of(config, len(classes)),
+        recipe=recipe_of(train),
         balanced=train["class_weights"] == "balanced",
         label_smoothing=train["label_smoothing"],
         backbone=None if model["weights"] == "none" else load_file(backbone),
