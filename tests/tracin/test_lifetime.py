@@ -67,8 +67,8 @@ import sys, time
 from pathlib import Path
 from tracin.lifetime import clean_up_on_sigterm
 clean_up_on_sigterm(0.5)
-print(flush=True)
 try:
+    print(flush=True)
     time.sleep(60)
 finally:
     Path(sys.argv[1]).touch()

@@ -32,5 +32,5 @@ def test_a_users_error_is_its_message_alone(
 def test_a_bug_leaves_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = log_of(KeyError("x"), tmp_path, monkeypatch)
     assert text.startswith("Traceback") and "KeyError: 'x'" in text and "report it" in text
-    text = log_of(OSError(28, "No space left on device"), tmp_path, monkeypatch)
-    assert "No space left" in text and "report" not in text
+    text = log_of(OSError(5, "Input/output error"), tmp_path, monkeypatch)
+    assert "Input/output error" in text and "report" not in text
