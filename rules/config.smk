@@ -12,10 +12,11 @@ READ = {
 
 def check_config():
     """Stop before any job with one line for each setting that is wrong."""
+    from tracin.repeats import repeated_settings
     from tracin.settings import contradictions, setting_faults
 
     schema = yaml_file(BASE / "rules" / "schemas" / "config.schema.yaml")
-    faults = setting_faults(config, schema)
+    faults = [*repeated_settings(workflow.configfiles), *setting_faults(config, schema)]
     dataset = any(str(fault.where).startswith("dataset") for fault in faults)
     found = contradictions(config, {} if dataset else image_counts(), faults)
     faults += [f for f in found if not (f.where in READ and Path(READ[f.where]).exists())]

@@ -46,6 +46,17 @@ def messages(path: Path) -> Iterator[str]:
                 yield re.sub("…+", "…", text)
 
 
+def page_messages() -> Iterator[str]:
+    """What the review page says is wrong: the texts of one object in its script."""
+    script = (ROOT / "workflow_scripts/tracin/review/decisions.js").read_text(encoding="utf-8")
+    entries = re.search(r"^const PROBLEMS = {$(.*?)^};$", script, re.MULTILINE | re.DOTALL)
+    assert entries
+    for line in entries[1].strip().splitlines():
+        text = re.fullmatch(r"  \w+: (?:\([\w, ]+\) => `(.+)`|\"(.+)\"),", f"  {line.strip()}")
+        assert text, line
+        yield re.sub(r"\$\{\w+\}", "…", text[1] or text[2])
+
+
 def listed() -> list[str]:
     """The messages of docs/errors.md: items of code alone, with cause and remedy indented below."""
     text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
@@ -53,7 +64,13 @@ def listed() -> list[str]:
 
 
 def test_the_list_of_messages_is_the_codes() -> None:
-    written, found = set(listed()), {m for path in sources() for m in messages(path)}
+    written = set(listed())
+    found = {m for path in sources() for m in messages(path)} | set(page_messages())
     assert found - written == set(), "in the code, but not in docs/errors.md"
     assert written - found == set(), "in docs/errors.md, but not in the code"
     assert len(written) == len(listed()), "listed twice"
+
+
+def test_the_page_has_no_messages_elsewhere() -> None:
+    for path in (ROOT / "workflow_scripts/tracin/review").glob("*.js"):
+        assert not re.search(r"new Error\((?!PROBLEMS\.)", path.read_text(encoding="utf-8")), path

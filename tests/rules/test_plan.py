@@ -195,6 +195,17 @@ def test_wrong_settings_are_all_that_is_said(workflow: Path) -> None:
     ]
 
 
+def test_a_setting_given_twice_is_refused(workflow: Path) -> None:
+    twice = "train:\n  epochs: 3\n  epochs: 5\n"
+    (workflow / "overlay.yaml").write_text(twice)
+    with open(workflow / "config.yaml", "a") as file:
+        file.write("figures: {mistakes: 1}\n")
+    output = snakemake(workflow, "-n", "--configfile", "overlay.yaml", check=False)
+    told = "gives it in line 2 and again in line 3; keep one of both"
+    assert f"  train.epochs: {workflow / 'overlay.yaml'} {told}" in output
+    assert f"  figures: {workflow / 'config.yaml'} gives it in line " in output
+
+
 def test_lists_longer_than_the_training_images_are_found_in_advance(workflow: Path) -> None:
     manifest = "path;label\n" + "".join(f"{n}.png;{n % 2}\n" for n in range(50))
     (workflow / "labels.csv").write_text(manifest)

@@ -4,6 +4,18 @@
 
 const COLUMNS = ["path", "sha256", "action", "label", "previous_label", "note", "decided_at"];
 const LONGEST_HISTORY = 1000;
+// Everything that the page says is wrong; docs/errors.md lists it.
+const PROBLEMS = {
+  unreadable: (file, reason) => `${file} can't be read: ${reason}.`,
+  quotes: (line) => `line ${line}: a quote is not closed or stands in the wrong place`,
+  columns: (names) => `it has no column ${names}`,
+  noDecision: "not a decision",
+  unknownClass: "unknown class",
+  otherImage: "the image changed since",
+  otherLabel: "the label changed since",
+  noSuchClass: "No class has this name.",
+  notRemembered: "This browser does not remember decisions: save often.",
+};
 
 // Cells that a spreadsheet might run get an apostrophe, which reading takes away again.
 const GUARDED = /^[=+\-@\t\r\n＝＋－＠']/;
@@ -21,7 +33,7 @@ function parseCsv(text) {
   field.lastIndex = text.charCodeAt(0) === 0xfeff ? 1 : 0;
   while (field.lastIndex < text.length || cells.length) {
     const match = field.exec(text);
-    if (!match) throw new Error(`line ${line}: a quote is not closed or stands in the wrong place`);
+    if (!match) throw new Error(PROBLEMS.quotes(line));
     cells.push(unguard(match[1] === undefined ? match[2] : match[1].replaceAll('""', '"')));
     line += (match[0].match(/\r\n|\n|\r/g) || []).length;
     if (match[3] !== ",") {
@@ -38,7 +50,7 @@ function readCorrections(text) {
   const [header, ...rows] = parseCsv(text);
   const places = COLUMNS.map((name) => (header ? header.cells.indexOf(name) : -1));
   const missing = COLUMNS.filter((_, index) => places[index] < 0);
-  if (missing.length) throw new Error(`it has no column ${missing.join(", ")}`);
+  if (missing.length) throw new Error(PROBLEMS.columns(missing.join(", ")));
   return rows.map(({ line, cells }) => {
     const values = places.map((place) => cells[place] ?? "");
     return { line, ...fromRow(Object.fromEntries(COLUMNS.map((name, i) => [name, values[i]]))) };
@@ -169,9 +181,9 @@ class Decisions {
 
 /** Why a file's row can't be used, or undefined. */
 function faultOf(decision, item, classes) {
-  if (!decision.path || decision.outcome === undefined) return "not a decision";
-  if (decision.outcome !== null && !classes.includes(decision.outcome)) return "unknown class";
-  if (item && item.sha256 !== decision.sha256) return "the image changed since";
-  if (item && item.original !== decision.previous) return "the label changed since";
+  if (!decision.path || decision.outcome === undefined) return PROBLEMS.noDecision;
+  if (decision.outcome !== null && !classes.includes(decision.outcome)) return PROBLEMS.unknownClass;
+  if (item && item.sha256 !== decision.sha256) return PROBLEMS.otherImage;
+  if (item && item.original !== decision.previous) return PROBLEMS.otherLabel;
   return undefined;
 }

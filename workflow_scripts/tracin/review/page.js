@@ -65,7 +65,7 @@ function decide(outcome) {
   choose(next ?? (visible.includes(item) ? item : visible.at(-1)));
   view.showProgress();
   const words = view.outcomeWords(decisions.byPath.get(item.path));
-  const warning = decisions.stored ? "" : " This browser does not remember decisions: save often.";
+  const warning = decisions.stored ? "" : ` ${PROBLEMS.notRemembered}`;
   view.say(`#${item.rank}: ${words}. ${byId("count").textContent}.${warning}`);
 }
 
@@ -96,7 +96,7 @@ function relabelTyped(event) {
   event.preventDefault();
   const field = byId("class-name");
   const name = findClass(field.value);
-  byId("class-problem").textContent = name === undefined ? "No class has this name." : "";
+  byId("class-problem").textContent = name === undefined ? PROBLEMS.noSuchClass : "";
   field.setAttribute("aria-invalid", String(name === undefined));
   if (name === undefined) return;
   decide(name);
@@ -121,7 +121,7 @@ async function load() {
     view.say(`${result.taken} decisions loaded.`);
     if (result.conflicts.length) listConflicts(result);
   } catch (problem) {
-    view.say(`${file.name} can't be read: ${problem.message}.`, true);
+    view.say(PROBLEMS.unreadable(file.name, problem.message), true);
   }
 }
 
