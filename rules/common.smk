@@ -4,7 +4,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -157,8 +156,9 @@ def corrections_file(wildcards):
     """The reviewer's file, or a sentence that says how to get one."""
     path = Path("data/corrections.csv")
     if not path.exists():
-        raise WorkflowError(
-            f"{path} does not exist. Open results/original/review/index.html in a browser, decide, "
+        # A SystemExit ends Snakemake with this text alone; any other exception adds a traceback.
+        raise SystemExit(
+            f"Error: {path} does not exist. Open results/original/review/index.html in a browser, decide, "
             f"press Save, and put the file at {path}."
         )
     return str(path)

@@ -65,7 +65,8 @@ def test_page_of_the_corrected_labels_knows_the_decisions(finished: Path) -> Non
 
 def test_without_a_file_it_says_what_to_do(workflow: Path) -> None:
     output = snakemake(workflow, "-n", "corrected", check=False)
-    assert "data/corrections.csv does not exist. Open results/original/review/index.html" in output
+    told = "\nError: data/corrections.csv does not exist. Open results/original/review/index.html"
+    assert told in output and "Traceback" not in output
 
 
 def test_corrections_run_their_own_chain_only(finished: Path) -> None:
