@@ -62,8 +62,10 @@ def grow(folder: Path, block: int, blocks: int) -> dict[str, float]:
             str(part),
             str(blocks),
         ]
-        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-        seconds, peak = seconds + float(answer[0]), max(peak, float(answer[1]))
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        # Above it stands what the job computes on.
+        answer = [float(word) for word in output.splitlines()[-1].split()]
+        seconds, peak = seconds + answer[0], max(peak, answer[1])
     pairs = block * total / 1e6
     return {
         "training images": total,
@@ -93,15 +95,16 @@ def write(folder: Path, split: str, slot: int, part: int, rows: slice, total: in
 
 
 def imagenet(seconds_per_pair: float) -> str:
-    """What five checkpoints of ImageNet would take at the measured rate, with plain words."""
+    """What five checkpoints of ImageNet would take at the measured rate, in words.
+
+    The work per pair is a product of DEPTH + 1 numbers and one of as many as there are classes.
+    """
     pairs = IMAGENET["train"] * IMAGENET["test"]
     images = IMAGENET["train"] + IMAGENET["test"]
-    size = 4 * SLOTS * images * (DEPTH + 1 + IMAGENET["classes"])
-    return (
-        f"{pairs * seconds_per_pair / 86400:.1f} days for the tiles at this rate (10 classes; the "
-        f"error product of 1,000 classes adds half of the wide one, and pruning is off there), "
-        f"{size / 1e9:.0f} GB of float32 shards, half in float16"
-    )
+    width = DEPTH + 1 + IMAGENET["classes"]
+    hours = pairs * seconds_per_pair / 3600 * width / (DEPTH + 1 + CLASSES)
+    gigabytes = 4 * SLOTS * images * width / 1e9
+    return f"{hours:.1f} hours for the tiles, {gigabytes:.0f} GB of float32 shards, half in float16"
 
 
 def peak_memory() -> float:
