@@ -16,7 +16,7 @@ import psutil
 
 HERE = Path(__file__).resolve().parent
 GPUS_PER_NODE = 2
-GROUPS = ("dataset", "lists", "findings")
+GROUPS = ("dataset", "findings")
 UNITS = {"M": 1, "G": 1024}
 
 

@@ -19,6 +19,9 @@ REQUESTS = {
     "gradients": (1, 8000, 60),
     "tile": (1, 16000, 60),
     "self_influence": (0, 8000, 30),
+    "merge": (0, 4000, 30),
+    "topk": (0, 8000, 30),
+    "signals": (0, 16000, 60),
 }
 
 
@@ -40,7 +43,6 @@ def test_each_rule_asked_for_what_the_profile_says(run: Run) -> None:
         assert set(first) == expected, rule
     assert {job.rule for job in run.jobs if job.gpus == 0} == {
         *(rule for rule, request in REQUESTS.items() if request[0] == 0),
-        "lists",
         "findings",
     }
 

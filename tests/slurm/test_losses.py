@@ -58,7 +58,7 @@ def test_tiles_out_of_memory_are_submitted_again_with_more(
         snakemake(folder, TOPK, *COMMON, str(overlay), *PROFILE)
     new = cluster.jobs(folder)
     # A new top_k submits tiles and merges only.
-    assert {job.rule for job in new} == {"tile", "lists"}
+    assert {job.rule for job in new} == {"tile", "merge", "topk"}
     # An array asks for one MB more, for the list of its tasks.
     tiles = Counter((job.state, job.mem_mb // 10 * 10) for job in new if job.rule == "tile")
     assert tiles == {("FAILED", 250): 2, ("COMPLETED", 2000): 2}
