@@ -2,6 +2,7 @@ import ast
 import json
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -46,6 +47,7 @@ def shipped(path):
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+@cache
 def imported_modules(path):
     """Names of the tracin modules that a file's import statements mention."""
     names = set()

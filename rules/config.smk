@@ -1,5 +1,3 @@
-from functools import cache
-
 # Of scikit-learn, which takes a second to import.
 DIGITS = 1797
 

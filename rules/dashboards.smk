@@ -16,6 +16,8 @@ rule plot_overall:
         svg="results/{labels}/seed{seed}/figures/overall_dashboard.svg",
     log:
         "results/logs/{labels}/seed{seed}/plot_overall.log",
+    benchmark:
+        "results/timings/{labels}/seed{seed}/plot_overall.tsv"
     conda:
         "../envs/tables.yaml"
     script:
@@ -41,6 +43,8 @@ rule plot_classes:
         ),
     log:
         "results/logs/{labels}/seed{seed}/plot_classes.log",
+    benchmark:
+        "results/timings/{labels}/seed{seed}/plot_classes.tsv"
     conda:
         "../envs/tables.yaml"
     script:

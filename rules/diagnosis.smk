@@ -76,6 +76,8 @@ rule cross_reference:
         ),
     log:
         "results/logs/{labels}/seed{seed}/cross_reference.log",
+    benchmark:
+        "results/timings/{labels}/seed{seed}/cross_reference.tsv"
     conda:
         "../envs/tables.yaml"
     script:

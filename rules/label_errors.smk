@@ -144,6 +144,8 @@ rule outliers:
         ),
     log:
         "results/logs/{labels}/seed{seed}/outliers.log",
+    benchmark:
+        "results/timings/{labels}/seed{seed}/outliers.tsv"
     conda:
         "../envs/torch.yaml"
     script:

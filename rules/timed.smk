@@ -20,6 +20,10 @@ def timings(wildcards):
         "topk": [run],
         "signals": [run],
         "suspects": [{"labels": wildcards.labels}],
+        "outliers": [run],
+        "cross_reference": [run],
+        "plot_overall": [run],
+        "plot_classes": [run],
     }
     return {name: [f for job in some for f in timed(name, job)] for name, some in jobs.items()}
 

@@ -115,6 +115,10 @@ def test_timings_of_every_heavy_rule(demo: Path) -> None:
         "topk",
         "signals",
         "suspects",
+        "outliers",
+        "cross_reference",
+        "plot_overall",
+        "plot_classes",
     ]
     expected = dict.fromkeys(once, 1) | {"gradients": 4 * (2 + 1 + 1), "tile": 6, "merge": 3}
     assert table["jobs"].to_dict() == expected

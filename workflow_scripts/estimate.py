@@ -1,6 +1,7 @@
 """What a run will take, before anything runs: jobs, GPU hours, disk and memory.
 
-python workflow_scripts/estimate.py [--configfile FILE ...] [what else `snakemake -n` shall get]
+python workflow_scripts/estimate.py [--configfile FILE ...] [--config KEY=VALUE ...]
+    [what else `snakemake -n` shall get]
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import torch
 import yaml
+from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from tracin.planning.costs import Costs
@@ -29,6 +31,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     """This command's options, and those that are Snakemake's."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--configfile", nargs="+", default=[], metavar="FILE")
+    parser.add_argument("--config", "-C", nargs="+", default=[], metavar="KEY=VALUE")
     parser.add_argument("--directory", type=Path, default=Path(), help="where results/ will be")
     parser.add_argument("--images", type=int, help="how many, if they are not here to be counted")
     parser.add_argument(
@@ -47,21 +50,33 @@ def planned(options: argparse.Namespace, others: list[str]) -> list[Job]:
     command += ["--directory", str(options.directory), *others]
     if options.configfile:
         command += ["--configfile", *options.configfile]
+    if options.config:
+        command += ["--config", *options.config]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.exit(done.stdout)
     return read_plan(done.stdout)
 
 
-def main() -> None:
-    """Print the estimate."""
-    options, others = arguments()
+def settings_of(options: argparse.Namespace) -> dict:
+    """The settings as Snakemake has them: of the files in turn, then of --config."""
     settings: dict = {}
     for path in (BASE / "config.yaml", *options.configfile):
         try:
             update_config(settings, yaml.safe_load(Path(path).read_text(encoding="utf-8")))
         except OSError as error:
             sys.exit(f"{path} can't be read: {error.strerror}.")
+    try:
+        update_config(settings, parse_config(options.config))
+    except ValueError as error:
+        sys.exit(str(error))
+    return settings
+
+
+def main() -> None:
+    """Print the estimate."""
+    options, others = arguments()
+    settings = settings_of(options)
     jobs = planned(options, others)
     if not jobs:
         sys.exit("Nothing to be done.")

@@ -22,8 +22,9 @@ AFTER_SUSPECTS = OF_SUSPECTS | {"suspects", "timings"}
 AFTER_SIGNALS = AFTER_SUSPECTS | {"signals", "merge"}
 CROSS_REFERENCE = {"cross_reference", "plot_top_images", "summarise"}
 AFTER_TOPK = CROSS_REFERENCE | {"plot_mistakes", "plot_overall", "plot_classes", "review_page"}
+AFTER_TOPK |= {"timings"}
 # The lists of test images, and those of training images, which are evidence of wrong labels.
-LISTS = AFTER_TOPK | {"tile", "merge", "topk", "timings"}
+LISTS = AFTER_TOPK | {"tile", "merge", "topk"}
 EVIDENCE = {"tile", "merge"} | AFTER_SIGNALS
 TILES = LISTS | EVIDENCE
 AFTER_GRADIENTS = TILES | {"gradients", "self_influence"}
@@ -34,7 +35,6 @@ AFTER_PREDICTIONS = {
     "mispredictions",
     "plot_confusion",
     "plot_mispredictions",
-    "timings",
 } | AFTER_TOPK
 AFTER_TRAINING = AFTER_GRADIENTS | AFTER_VIEWS | AFTER_PREDICTIONS | {"train"}
 AFTER_TRAINING |= {"plot_learning_curves"}

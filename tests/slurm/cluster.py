@@ -1,15 +1,22 @@
 """A real Slurm on this machine, and what its own record says of the jobs."""
 
 import re
+import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from os import environ, kill
 from pathlib import Path
+
+import psutil
 
 HERE = Path(__file__).resolve().parent
 GPUS_PER_NODE = 2
-GROUPS = ("dataset", "lists", "findings")
+GROUPS = ("dataset", "findings")
 UNITS = {"M": 1, "G": 1024}
 
 
@@ -27,6 +34,8 @@ class Job:
     submitted: datetime
     started: datetime | None
     ended: datetime | None
+    folder: Path  # in which it works
+    restarts: int  # by Slurm itself, after its node was lost
 
     @classmethod
     def from_record(cls, line: str) -> "Job":
@@ -46,6 +55,8 @@ class Job:
             submitted=datetime.fromisoformat(fields["SubmitTime"]),
             started=moment(fields["StartTime"]),
             ended=moment(fields["EndTime"]),
+            folder=Path(fields["WorkDir"]),
+            restarts=int(fields["Restarts"]),
         )
 
 
@@ -67,7 +78,10 @@ def moment(text: str) -> datetime | None:
 
 
 class Cluster:
-    """Two nodes with two GPUs each; its files are in `folder`."""
+    """Three nodes with two GPUs each; its files are in `folder`.
+
+    Two nodes are the default partition. The third is the partition `frail`, for jobs that lose it.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -82,17 +96,39 @@ class Cluster:
     def stop(self) -> None:
         subprocess.run([HERE / "stop.sh", self.folder], check=True)
 
-    def jobs(self) -> list[Job]:
-        """Every job since the start, in the order of submission; pending arrays are left out."""
+    def jobs(self, folder: Path) -> list[Job]:
+        """Every job of a run so far, in the order of submission; pending arrays are left out."""
         lines = command("scontrol", "show", "job", "--oneliner").splitlines()
         parts = [line for line in lines if re.match(r"JobId=\d", line)]
         pending = re.compile(r"ArrayTaskId=\S*[-,%]")
         jobs = [Job.from_record(line) for line in parts if not pending.search(line)]
-        return sorted(jobs, key=lambda job: (job.submitted, job.id))
+        ours = [job for job in jobs if job.folder == folder]
+        return sorted(ours, key=lambda job: (job.submitted, job.id))
 
-    def running(self, rule: str) -> list[Job]:
-        """Jobs of a rule that run now."""
-        return [job for job in self.jobs() if job.rule == rule and job.state == "RUNNING"]
+    def running(self, folder: Path, rule: str) -> list[Job]:
+        """Jobs of a run's rule that run now."""
+        return [job for job in self.jobs(folder) if (job.rule, job.state) == (rule, "RUNNING")]
+
+    def cut_power(self, job: Job) -> None:
+        """Kill, all at once, Slurm's daemon on a job's node and the job's processes."""
+        steps = [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if " ".join(process.info["cmdline"] or []).startswith(f"slurmstepd: [{job.id}.")
+        ]
+        assert steps, job
+        daemon = int((self.folder / f"run/{job.node}.pid").read_text())
+        below = [child.pid for step in steps for child in step.children(recursive=True)]
+        for pid in (daemon, *(step.pid for step in steps), *below):
+            with suppress(ProcessLookupError):
+                kill(pid, signal.SIGKILL)
+
+    def restore_power(self, node: str) -> None:
+        """Start the daemon of a node again."""
+        path = f"{environ['PATH']}:/usr/sbin:/sbin"
+        subprocess.run([shutil.which("slurmd", path=path) or "slurmd", "-N", node], check=True)
+        while "idle" not in command("sinfo", "-h", "-n", node, "-o", "%T"):
+            time.sleep(0.2)
 
 
 def command(*words: str) -> str:

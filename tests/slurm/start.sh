@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# start.sh FOLDER: a Slurm of two nodes with two fake GPUs each on this machine, its files in FOLDER.
+# start.sh FOLDER: a Slurm of three nodes with two fake GPUs each on this machine, its files in FOLDER.
 # Needs root; installs Debian's packages where they are missing. Says what is missing otherwise, and ends with 3.
 set -euo pipefail
 folder=$(realpath -m "$1")
@@ -19,11 +19,11 @@ fi
 config=/etc/slurm/slurm.conf
 [ ! -e $config ] || [ "$(readlink $config)" = "$folder/etc/slurm.conf" ] || refuse "$config is another cluster's"
 
-mkdir -p "$folder"/{etc,log,run,state,dev,spool/node1,spool/node2} /etc/slurm
+mkdir -p "$folder"/{etc,log,run,state,dev,spool/node{1..3}} /etc/slurm
 host=$(hostname -s)
 getent hosts "$host" > /dev/null || echo "127.0.0.1 $host" >> /etc/hosts
 sed "s|@FOLDER@|$folder|; s|@HOST@|$host|" "$here/slurm.conf.in" > "$folder/etc/slurm.conf"
-for node in node1 node2; do
+for node in node{1..3}; do
   # slurmd wants a character device: copies of /dev/null.
   for device in "$folder/dev/$node-gpu"{0,1}; do [ -c "$device" ] || mknod -m 666 "$device" c 1 3; done
   echo "NodeName=$node AutoDetect=off Name=gpu File=$folder/dev/$node-gpu[0-1]"
@@ -40,10 +40,9 @@ if ! munge -n < /dev/null > /dev/null 2>&1; then
   touch "$folder/run/munged-is-ours"
 fi
 slurmctld
-slurmd -N node1
-slurmd -N node2
+for node in node{1..3}; do slurmd -N $node; done
 for _ in $(seq 100); do
-  [ "$(sinfo -h -N -p cpu -t idle -o %N 2> /dev/null | wc -l)" = 2 ] && exit 0
+  [ "$(sinfo -h -N -t idle -o %N 2> /dev/null | wc -l)" = 3 ] && exit 0
   sleep 0.2
 done
 tail -n 20 "$folder"/log/*.log

@@ -14,7 +14,7 @@ if [ "$(readlink /etc/slurm/slurm.conf)" = "$folder/etc/slurm.conf" ]; then
   for _ in $(seq 50); do [ -z "$(timeout 5 squeue -h)" ] && break; sleep 0.2; done
   rm -f /etc/slurm/slurm.conf /etc/slurm/gres.conf
 fi
-for node in node1 node2; do end "$folder/run/$node.pid"; done
+for node in node{1..3}; do end "$folder/run/$node.pid"; done
 end "$folder/run/slurmctld.pid"
 [ -e "$folder/run/munged-is-ours" ] && end /run/munge/munged.pid
 exit 0

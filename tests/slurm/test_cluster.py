@@ -1,38 +1,14 @@
 """The demo on a real Slurm, disturbed in mid-run: same results, only what is stale is submitted."""
 
-import os
-import shutil
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 
-import pandas as pd
 import pytest
-import yaml
-from safetensors import safe_open
 
-from tests.conftest import copy_workflow, snakemake
+from tests.conftest import snakemake
 from tests.rules.test_plan import AFTER_TRAINING, LISTS, jobs, setting
-from tests.slurm.cluster import GPUS_PER_NODE, Cluster, Job, command, most_at_once
+from tests.slurm.cluster import GPUS_PER_NODE, most_at_once
+from tests.slurm.runs import COMMON, PROFILE, Run, results, same
 
-# The demo with small images and few jobs.
-SMALL = {
-    "dataset": {"stored_size": 18},
-    "train": {"input_size": 16, "epochs": 3, "checkpoint_every": 4},
-    "influence": {"checkpoints": 1},
-    "label_errors": {"random_views": 1},
-    "figures": {"grid_images": 6, "mistakes": 2, "detailed": 1},
-}
-# One thread everywhere, so that sums are taken in the same order on both sides.
-COMMON = ("--max-threads", "1", "--configfile", "small.yaml")
-# As shipped, but for what this cluster lacks (slurmdbd) and for a test's patience.
-PROFILE: tuple[str, ...] = ("--profile", "profiles/slurm", "--slurm-status-command", "squeue")
-PROFILE += ("--slurm-init-seconds-before-status-checks", "1")
 # GPUs, MB and minutes of a first attempt, as the profile has them.
 REQUESTS = {
     "dataset": (0, 8000, 120 + 3 * 30),
@@ -43,123 +19,10 @@ REQUESTS = {
     "gradients": (1, 8000, 60),
     "tile": (1, 16000, 60),
     "self_influence": (0, 8000, 30),
+    "merge": (0, 4000, 30),
+    "topk": (0, 8000, 30),
+    "signals": (0, 16000, 60),
 }
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run through the profile, and the same run without Slurm."""
-
-    folder: Path
-    local: Path
-    jobs: list[Job]
-    cancelled: list[Job]
-    drained: datetime
-    resumed: datetime
-    output: str
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    started = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        if reason := started.start():
-            pytest.skip(f"no Slurm to test on: {reason}")
-        yield started
-    finally:
-        started.stop()
-
-
-def small_demo(folder: Path) -> Path:
-    (copy_workflow(folder) / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    return folder
-
-
-def launch(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start Snakemake in `folder`, its output going to run.log there."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    words = [sys.executable, "-m", "snakemake", *COMMON, *arguments]
-    with open(folder / "run.log", "wb") as log:
-        return subprocess.Popen(
-            words, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-
-
-def disturb(
-    cluster: Cluster, folder: Path, going: Callable[[], bool]
-) -> tuple[list[Job], datetime, datetime]:
-    """Cancel the training and a tile, and keep a node drained in between.
-
-    Returns:
-        The cancelled jobs, and when the node was drained and given back.
-    """
-
-    def first(rule: str, log: str) -> Job:
-        """The rule's first job that runs, as soon as its script has begun its log."""
-        while True:
-            assert going(), (folder / "run.log").read_text()[-4000:]
-            running = cluster.running(rule)
-            if running and any((folder / "results/logs/original/seed0").glob(log)):
-                return running[0]
-            time.sleep(0.2)
-
-    training = first("train", "train.log")
-    command("scancel", training.id)
-    first("gradients", "gradients/0/*.log")
-    command("scontrol", "update", "nodename=node2", "state=drain", "reason=test")
-    drained = datetime.now()
-    tile = first("tile", "tiles/*.log")
-    command("scancel", tile.id)
-    # Slurm's record has whole seconds.
-    resumed = datetime.now().replace(microsecond=0)
-    command("scontrol", "update", "nodename=node2", "state=resume")
-    return [training, tile], drained, resumed
-
-
-@pytest.fixture(scope="module")
-def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    folder, local = (small_demo(tmp_path_factory.mktemp(name)) for name in ("slurm", "local"))
-    processes = [launch(local, "--cores", "all"), launch(folder, *PROFILE)]
-    try:
-        cancelled, drained, resumed = disturb(cluster, folder, lambda: processes[1].poll() is None)
-        for process, where in zip(processes, (local, folder), strict=True):
-            code = process.wait(timeout=600)
-            assert code == 0, (where / "run.log").read_text()[-4000:]
-    finally:
-        for process in processes:
-            process.kill()
-    output = (folder / "run.log").read_text()
-    yield Run(folder, local, cluster.jobs(), cancelled, drained, resumed, output)
-
-
-def results(folder: Path) -> dict[str, Path]:
-    """Every result by its name; logs and timings are none."""
-    root = folder / "results"
-    found = {str(path.relative_to(root)): path for path in root.rglob("*") if path.is_file()}
-    timed = {name for name, path in found.items() if path.stem == "timings"}
-    return {
-        name: path
-        for name, path in found.items()
-        if name not in timed and not name.startswith(("logs/", "timings/"))
-    }
-
-
-def same(ours: Path, theirs: Path) -> bool:
-    """Whether two files hold the same; the order of a tensor file's metadata is chance."""
-    if ours.suffix == ".safetensors":
-        with safe_open(ours, "numpy") as a, safe_open(theirs, "numpy") as b:
-            names = set(a.keys())
-            if names != set(b.keys()) or a.metadata() != b.metadata():
-                return False
-            return all((a.get_tensor(name) == b.get_tensor(name)).all() for name in names)
-    if ours.name == "training.parquet":
-        clocks = ["seconds", "images_per_second"]
-        return (
-            pd.read_parquet(ours)
-            .drop(columns=clocks)
-            .equals(pd.read_parquet(theirs).drop(columns=clocks))
-        )
-    return ours.read_bytes() == theirs.read_bytes()
 
 
 def test_every_result_equals_a_local_run(run: Run) -> None:
@@ -180,7 +43,6 @@ def test_each_rule_asked_for_what_the_profile_says(run: Run) -> None:
         assert set(first) == expected, rule
     assert {job.rule for job in run.jobs if job.gpus == 0} == {
         *(rule for rule, request in REQUESTS.items() if request[0] == 0),
-        "lists",
         "findings",
     }
 
@@ -241,16 +103,3 @@ def test_only_what_is_stale_is_submitted(
     assert set(jobs(planned)) == expected
     if key == "train.seeds":
         assert not any("seed0" in line for line in planned.splitlines() if "output: " in line)
-
-
-def test_shorter_lists_run_tiles_and_merge_only(cluster: Cluster, run: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    shutil.copytree(run.folder, folder, symlinks=True)
-    target = "results/original/seed0/influence/topk.parquet"
-    with setting(folder, "influence.top_k", 7) as overlay:
-        snakemake(folder, target, *COMMON, str(overlay), *PROFILE)
-    new = cluster.jobs()[len(run.jobs) :]
-    assert Counter(job.rule for job in new) == {"tile": 2, "lists": 1}
-    before, after = (pd.read_parquet(path / target) for path in (run.folder, folder))
-    shorter = before[before["rank"] <= 7].reset_index(drop=True)
-    pd.testing.assert_frame_equal(after.reset_index(drop=True), shorter)

@@ -54,6 +54,25 @@ def test_the_command_lists_the_jobs_of_the_plan(workflow: Path) -> None:
     assert "training 50 images/s" in done.stdout and "GPU hours: 0.00" in done.stdout
 
 
+def test_settings_of_the_command_line_count_as_in_snakemake(workflow: Path) -> None:
+    """The last word is that of --config, whose nested values are text in Snakemake, too."""
+    (workflow / "overlay.yaml").write_text("model: {architecture: resnet50}")
+    options = ("--configfile", "overlay.yaml", "--images=5000", "--measure=0.01", *GIVEN)
+    sizes = []
+    for network in ((), ("--config", "model={architecture: resnet18}")):
+        done = run_estimate(workflow, *network, *options)
+        assert done.returncode == 0, done.stderr
+        rows = [line.split() for line in done.stdout.splitlines()]
+        train = next(row for row in rows if row[:1] == ["train"])
+        sizes.append(train[4:6])
+    # A ResNet-50 and a ResNet-18, five times each: weights of the best epoch and of four slots.
+    assert [round(float(size), -1) for size, unit in sizes if unit == "MB"] == [470, 220]
+    wrong = run_estimate(workflow, "--config", "train={epochs: 5}", *options)
+    assert "train.epochs" in wrong.stderr and not wrong.stdout
+    wrong = run_estimate(workflow, "--config", "train", *options)
+    assert "name=value" in wrong.stderr and not wrong.stdout
+
+
 def test_a_plan_for_gpus_is_not_measured_without_one(workflow: Path) -> None:
     (workflow / "overlay.yaml").write_text("compute: {device: cuda}")
     done = run_estimate(workflow, "results/nothing", "--configfile", "overlay.yaml")
