@@ -34,7 +34,7 @@ SMALL = {
 COMMON = ("--max-threads", "1", "--configfile", "small.yaml")
 # As shipped, but for what this cluster lacks (slurmdbd) and for a test's patience.
 PROFILE: tuple[str, ...] = ("--profile", "profiles/slurm", "--slurm-status-command", "squeue")
-PROFILE += ("--slurm-init-seconds-before-status-checks", "1")
+PROFILE += ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
 
 
 # Of the second run's training: a first attempt of one minute, on the node that will be lost.
