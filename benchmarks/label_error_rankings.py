@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
 from benchmarks.label_error_scores import Ranking
-from tracin.label_errors.folds import assign_folds, out_of_fold
-from tracin.label_errors.views import Views, read_views
+from tracin.label_errors.folds import assign_folds
+from tracin.label_errors.views import read_views
+from tracin.settings import THOROUGH_FOLDS
 
 # Signals under the name that the literature gives them; all others keep their column's.
 NAMES = {
@@ -27,14 +29,18 @@ DRAWN = {"loss", "area_under_margin", "self_influence"}
 FRONT = ["suggested_probability", "suspicion"]
 
 
-def rankings(results: Path, folds: int) -> list[Ranking]:
+def rankings(results: Path) -> list[Ranking]:
     """Every ranking of the training images in a finished run's `results`, baselines included."""
     found = signal_rankings(results)
-    wrong = found[0].wrong
-    found += baselines(results, wrong)
-    if folds:
-        found += fold_baselines(results, folds, wrong)
-    return found
+    return found + baselines(results, found[0].wrong)
+
+
+def thorough_rankings(results: Path) -> list[Ranking]:
+    """What label_errors.effort: thorough adds: its combination, and cleanlab on its folds."""
+    combined, *others = signal_rankings(results)
+    added = [ranking for ranking in others if ranking.name.endswith("out_of_fold")]
+    thorough = replace(combined, name="suspicion, thorough")
+    return [thorough, *added, fold_baseline(results, combined.wrong)]
 
 
 def signal_rankings(results: Path) -> list[Ranking]:
@@ -63,6 +69,7 @@ def seconds(results: Path) -> float:
         *results.glob("timings/original/seed0/signals.tsv"),
         *results.glob("timings/original/seed0/gradients/*/*.tsv"),
         *results.glob("timings/original/seed0/tiles/train*.tsv"),
+        *results.glob("timings/original-fold*/seed0/*.tsv"),
     ]
     return float(sum(pd.read_csv(file, sep="\t")["s"].sum() for file in files))
 
@@ -113,28 +120,23 @@ def baselines(results: Path, wrong: np.ndarray) -> list[Ranking]:
     ] + [timed("cleanlab, 5-fold probes on the features", probes, wrong)]
 
 
-def fold_baselines(results: Path, folds: int, wrong: np.ndarray) -> list[Ranking]:
+def fold_baseline(results: Path, wrong: np.ndarray) -> Ranking:
     """cleanlab on the probabilities of networks that never saw the image."""
     manifest = pd.read_parquet(results / "dataset/manifest.parquet")
     labels = pd.read_parquet(results / "labels/original.parquet")
-    views: Sequence[Views] = [
-        read_views(results / f"original-fold{fold}/seed0/label_errors/views.safetensors")
-        for fold in range(folds)
+    fold = assign_folds(manifest, labels, THOROUGH_FOLDS)
+    ids = np.flatnonzero(fold >= 0)
+    files = [
+        results / f"original-fold{number}/seed0/label_errors/views.safetensors"
+        for number in range(THOROUGH_FOLDS)
     ]
     # The usual advice takes one view of each image.
-    plain = [Views(v.sample_id, v.plain, v.plain, v.features) for v in views]
-    table = out_of_fold(assign_folds(manifest, labels, folds), plain)
-    given = labels_of(results, table["train_id"].to_numpy())
-    probabilities = np.stack(table["probabilities"].to_list())
+    said = np.stack([read_views(file).only(ids).plain for file in files])
+    probabilities = said[fold[ids], np.arange(len(ids))]
     spent = sum(
         float(pd.read_csv(file, sep="\t")["s"].sum())
-        for file in results.glob("timings/original-fold*/seed0/*.tsv")
+        for file in results.glob("timings/original-fold*/seed0/train.tsv")
     )
-    return [
-        timed(
-            f"cleanlab, {folds} folds",
-            partial(cleanlab_scores, given, probabilities, "self_confidence"),
-            wrong,
-            spent,
-        )
-    ]
+    given = labels_of(results, ids)
+    scores = partial(cleanlab_scores, given, probabilities, "self_confidence")
+    return timed(f"cleanlab, {THOROUGH_FOLDS} folds", scores, wrong, spent)

@@ -4,8 +4,9 @@ python -m benchmarks.label_errors --dataset labels.csv
 
 runs the workflow on the manifest (and goes on where it was stopped), scores every signal, the
 combination and the baselines by the truth, which reaches nothing else, prints the table, and writes
-results/benchmarks/label_errors.json and .png. Needs hours for the folds on two cores: --folds 0
-leaves them out.
+results/benchmarks/label_errors.json and .png. It goes on with label_errors.effort: thorough, whose
+five networks also give cleanlab's baseline. That takes hours on two cores: --effort standard leaves
+it out.
 """
 
 from __future__ import annotations
@@ -13,22 +14,27 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
 
-from benchmarks.label_error_rankings import rankings
+from benchmarks.label_error_rankings import rankings, thorough_rankings
 from benchmarks.label_error_scores import Ranking, score_table
 from benchmarks.workflow import ROOT, SUSPECTS, run_workflow
 from tracin.figures.recall import recall_curves
 from tracin.figures.style import save
 from tracin.files import write_json
 
-PLAIN, COMBINATION, FOLDS = "loss of the best weights", "suspicion", "cleanlab, 5 folds"
+PLAIN, COMBINATION = "loss of the best weights", "suspicion"
+THOROUGH, FOLDS = "suspicion, thorough", "cleanlab, 5 folds"
+EFFORTS = ["standard", "thorough"]
 
 
-def run(arguments: argparse.Namespace, folder: Path) -> None:
-    """Run the workflow on the manifest below `folder`, up to the list of suspects."""
+def run(
+    arguments: argparse.Namespace, folder: Path
+) -> tuple[list[Ranking], dict[str, dict[str, Any]]]:
+    """Run the workflow on the manifest below `folder`: the rankings, and estimates by effort."""
     dataset = {
         "source": "manifest",
         "path": str(Path(arguments.dataset).resolve()),
@@ -36,13 +42,15 @@ def run(arguments: argparse.Namespace, folder: Path) -> None:
     }
     example = yaml.safe_load(Path(arguments.configfile).read_text(encoding="utf-8"))
     example["dataset"] = example.get("dataset", {}) | dataset
-    run_workflow(folder, example, [SUSPECTS], arguments.cores)
-    if arguments.folds:
-        # Apart, as the combination that is measured may not see them.
-        views = "results/original-fold{}/seed0/label_errors/views.safetensors"
-        example["label_errors"] = {"folds": arguments.folds}
-        targets = [views.format(fold) for fold in range(arguments.folds)]
-        run_workflow(folder, example, targets, arguments.cores)
+    found, estimates = [], {}
+    for effort in EFFORTS[: EFFORTS.index(arguments.effort) + 1]:
+        example["label_errors"] = example.get("label_errors", {}) | {"effort": effort}
+        run_workflow(folder, example, [SUSPECTS], arguments.cores)
+        # Read at once, as the next effort writes its own list of suspects over this one.
+        found += (rankings if effort == "standard" else thorough_rankings)(folder / "results")
+        estimates[effort] = json.loads((folder / SUSPECTS).with_name("estimate.json").read_text())
+        estimates[effort].pop("pairs")
+    return found, estimates
 
 
 def headline(table: pd.DataFrame) -> dict[str, float]:
@@ -51,21 +59,22 @@ def headline(table: pd.DataFrame) -> dict[str, float]:
     ratios = {"ratio": precision[COMBINATION] / precision[PLAIN]}
     if FOLDS in precision:
         ratios["ratio_to_cleanlab_5_folds"] = precision[COMBINATION] / precision[FOLDS]
+        ratios["ratio_thorough"] = precision[THOROUGH] / precision[PLAIN]
     return {name: float(value) for name, value in ratios.items()}
 
 
-def report(found: list[Ranking], folder: Path, arguments: argparse.Namespace) -> None:
+def report(
+    found: list[Ranking], estimates: dict[str, dict[str, Any]], arguments: argparse.Namespace
+) -> None:
     """Print the table; write JSON and figure."""
     table = score_table(found)
     print(table.drop(columns=["low", "high"]).round(3).to_string(index=False))
-    estimate = json.loads((folder / "results/original/label_errors/estimate.json").read_text())
-    estimate.pop("pairs")
     wrong = int(found[0].wrong.sum())
     result = headline(table) | {
         "label_column": arguments.label_column,
         "images": len(found[0].wrong),
         "wrong": wrong,
-        "estimate": estimate,
+        "estimates": estimates,
         "rows": table.to_dict("records"),
     }
     print({key: result[key] for key in result if key != "rows"})
@@ -84,12 +93,11 @@ def main() -> None:
     parser.add_argument("--dataset", required=True, help="CSV or Parquet with a true_label column")
     parser.add_argument("--label-column", default="label")
     parser.add_argument("--configfile", default=str(ROOT / "examples" / "small-images.yaml"))
-    parser.add_argument("--folds", type=int, default=5, help="of the cleanlab baseline; 0: none")
+    parser.add_argument("--effort", choices=EFFORTS, default="thorough")
     parser.add_argument("--cores", default="all")
     arguments = parser.parse_args()
     folder = Path("results/benchmarks/label_errors").resolve() / arguments.label_column
-    run(arguments, folder)
-    report(rankings(folder / "results", arguments.folds), folder, arguments)
+    report(*run(arguments, folder), arguments)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ sys.path.append(str(SCRIPTS))
 # Settings of train: that go to the training loop as they are.
 RECIPE = (
     "input_size batch_size head_epochs epochs learning_rate_head_stage learning_rate_head "
-    "learning_rate_backbone optimizer weight_decay momentum plateau_factor plateau_patience "
+    "learning_rate_backbone optimizer weight_decay momentum schedule plateau_factor plateau_patience "
     "patience checkpoint_every precision"
 ).split()
 
@@ -148,10 +148,11 @@ def hidden_layers():
     return () if head == "linear" else tuple(head)
 
 
-def out_of_fold(wildcards):
-    """The probabilities from networks that never saw the image, where they are asked for."""
-    name = "results/{labels}/seed{seed}/label_errors/out_of_fold.parquet"
-    return [name] if config["label_errors"]["folds"] else []
+def folds():
+    """Networks trained on parts of the training images, to judge labels."""
+    from tracin.settings import fold_networks
+
+    return fold_networks(config)
 
 
 def corrections_file(wildcards):

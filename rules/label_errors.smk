@@ -23,6 +23,8 @@ rule views:
         # Training's augmentation says which views show the same thing.
         augmentation=config["train"]["augmentation"],
         random=config["label_errors"]["random_views"],
+        # A network that learned in bfloat16 is as good in it, and on most machines twice as fast.
+        precision=config["train"]["precision"],
     script:
         "../workflow_scripts/views.py"
 
@@ -40,31 +42,32 @@ rule fold_labels:
     conda:
         "../envs/torch.yaml"
     params:
-        folds=config["label_errors"]["folds"],
+        folds=folds(),
     script:
         "../workflow_scripts/fold_labels.py"
 
 
-rule out_of_fold:
-    """Join what the networks say of the images that they never saw."""
+rule votes:
+    """What the network of one fold says of all training images, those that it never saw included."""
     input:
+        views="results/{base}-fold{fold}/seed{seed}/label_errors/views.safetensors",
+        dynamics="results/{base}-fold{fold}/seed{seed}/dynamics.safetensors",
         labels="results/labels/{base}.parquet",
         manifest="results/dataset/manifest.parquet",
-        views=expand(
-            "results/{{base}}-fold{fold}/seed{{seed}}/label_errors/views.safetensors",
-            fold=range(config["label_errors"]["folds"]),
-        ),
-        code=library("out_of_fold.py"),
+        code=library("votes.py"),
     output:
-        table="results/{base}/seed{seed}/label_errors/out_of_fold.parquet",
+        votes="results/{base}-fold{fold}/seed{seed}/label_errors/votes.safetensors",
     log:
-        "results/logs/{base}/seed{seed}/out_of_fold.log",
+        "results/logs/{base}-fold{fold}/seed{seed}/votes.log",
+    benchmark:
+        "results/timings/{base}-fold{fold}/seed{seed}/votes.tsv"
     conda:
         "../envs/torch.yaml"
+    threads: 2
     params:
-        folds=config["label_errors"]["folds"],
+        neighbours=config["label_errors"]["neighbours"],
     script:
-        "../workflow_scripts/out_of_fold.py"
+        "../workflow_scripts/votes.py"
 
 
 rule signals:
@@ -81,7 +84,10 @@ rule signals:
         ),
         manifest="results/dataset/manifest.parquet",
         labels="results/labels/{labels}.parquet",
-        out_of_fold=out_of_fold,
+        folds=expand(
+            "results/{{labels}}-fold{fold}/seed{{seed}}/label_errors/votes.safetensors",
+            fold=range(folds()),
+        ),
         code=library("signals.py"),
     output:
         signals="results/{labels}/seed{seed}/label_errors/signals.parquet",

@@ -2,8 +2,7 @@ def timings(wildcards):
     """Benchmark files of the heavy jobs behind a label set, by rule."""
     sides, tiles = config["influence"]["shards"], config["influence"]["tiles"]
     run = {"labels": wildcards.labels, "seed": config["train"]["seeds"]}
-    folds = range(config["label_errors"]["folds"])
-    fold = run | {"labels": [f"{wildcards.labels}-fold{number}" for number in folds]}
+    fold = run | {"labels": [f"{wildcards.labels}-fold{number}" for number in range(folds())]}
     slots = range(config["influence"]["checkpoints"])
     blocks = [{"split": split, "block": range(count)} for split, count in sides.items()]
     readers = [{"reader": reader, "i": range(count)} for reader, count in tiles.items()]
@@ -18,6 +17,7 @@ def timings(wildcards):
         "tile": [run | reader | {"j": range(tiles["train"])} for reader in readers],
         "merge": [run | reader for reader in readers],
         "topk": [run],
+        "votes": [run | {"base": wildcards.labels, "fold": range(folds())}],
         "signals": [run],
         "suspects": [{"labels": wildcards.labels}],
         "outliers": [run],

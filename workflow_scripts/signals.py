@@ -7,6 +7,7 @@ from tracin.files import write_parquet
 from tracin.gradients import by_slot
 from tracin.label_errors.table import RunFiles, signal_table
 from tracin.label_errors.views import read_views
+from tracin.label_errors.votes import read_votes
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
 
@@ -30,6 +31,6 @@ run = RunFiles(
     lists=pd.concat([pd.read_parquet(path) for path in given.lists], ignore_index=True),
     train_slots=slots(list(given.train)),
     val_slots=slots(list(given.val)),
-    out_of_fold=pd.read_parquet(given.out_of_fold[0]) if given.out_of_fold else None,
+    folds=[read_votes(path) for path in given.folds],
 )
 write_parquet(signal_table(run, params.neighbours["k"]), snakemake.output.signals)

@@ -22,6 +22,7 @@ viewing = Viewing(
     random=snakemake.params.random,
     input_size=facts.input_size,
     batch_size=resources.batch_size,
+    precision=snakemake.params.precision,
 )
 views = see(model, open_pixels(given.pixels), samples, viewing, device)
 save_views(views, snakemake.output.views)

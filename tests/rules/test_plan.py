@@ -222,5 +222,5 @@ def test_lists_longer_than_the_training_images_are_found_in_advance(workflow: Pa
 def test_folds_are_trained_as_label_sets_of_their_own(demo: Path) -> None:
     with setting(demo, "label_errors.folds", 3) as overlay:
         planned = jobs(snakemake(demo, "-n", "--configfile", str(overlay)))
-    extra = {"fold_labels": 3, "train": 3, "views": 3, "out_of_fold": 1}
+    extra = {"fold_labels": 3, "train": 3, "views": 3, "votes": 3}
     assert planned == extra | dict.fromkeys(AFTER_SIGNALS, 1) | {"merge": 2}

@@ -34,6 +34,7 @@ RECIPE = Recipe(
     optimizer="adamw",
     weight_decay=0.01,
     momentum=0.9,
+    schedule="plateau",
     plateau_factor=0.5,
     plateau_patience=1,
     patience=5,
@@ -128,6 +129,14 @@ def test_early_stop_and_plateau(tmp_path: Path) -> None:
     assert len(table) == best + 1 + 3 < 30
     assert table["learning_rate_head"].iloc[-1] < table["learning_rate_head"].iloc[0]
     assert read_metadata(tmp_path / "best.safetensors").epoch == best + 1
+
+
+def test_cosine_rates_fall_to_nothing_over_a_stage(tmp_path: Path) -> None:
+    table = run_training(tmp_path, replace(RECIPE, head_epochs=2, epochs=3, schedule="cosine"))
+    shares = (1 + np.cos(np.pi * np.array([0, 1 / 2, 0, 1 / 3, 2 / 3]))) / 2
+    expected = shares * [1e-2, 1e-2, 1e-3, 1e-3, 1e-3]
+    np.testing.assert_allclose(table["learning_rate_head"], expected)
+    np.testing.assert_allclose(table["learning_rate_backbone"][2:], expected[2:] / 10)
 
 
 def test_diverging_training_names_the_batch_and_keeps_what_was_good(tmp_path: Path) -> None:

@@ -194,6 +194,19 @@ def test_momentum_plateau_and_patience_go_on(
     same_results(tmp_path / "parts", tmp_path / "whole")
 
 
+def test_cosine_rates_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    falling = replace(LONGER, schedule="cosine")
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    table = run_training(tmp_path / "whole", falling)
+    assert table["learning_rate_backbone"].nunique() == len(table)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(patch, 3)
+        run_training(tmp_path / "parts", falling)
+    run_training(tmp_path / "parts", falling)
+    same_results(tmp_path / "parts", tmp_path / "whole")
+
+
 def test_each_wanted_epoch_is_kept_once_and_strays_are_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

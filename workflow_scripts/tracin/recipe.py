@@ -34,6 +34,7 @@ class Recipe:
     optimizer: Literal["adamw", "sgd"]
     weight_decay: float
     momentum: float
+    schedule: Literal["plateau", "cosine"]
     plateau_factor: float
     plateau_patience: int
     patience: int

@@ -27,7 +27,14 @@ COUNTED = {
     "influence.tiles.train": "train",
     "influence.tiles.test": "test",
 }
+THOROUGH_FOLDS = 5
 Settings = Mapping[str, Any]
+
+
+def fold_networks(config: Settings) -> int:
+    """How many networks are trained on parts of the training images, to judge their labels."""
+    asked = config["label_errors"]
+    return asked["folds"] or (THOROUGH_FOLDS if asked["effort"] == "thorough" else 0)
 
 
 def _is_whole(checker: object, value: object) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnPlateau
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -73,9 +73,7 @@ def _stage(run: Run, stage: str, epochs: int, saved: StateFolder, states: dict[s
     if len(progress.history) >= last:
         return
     optimizer = _optimizer(run, stage)
-    scheduler = ReduceLROnPlateau(
-        optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience
-    )
+    scheduler = _scheduler(run, optimizer, epochs)
     if states:
         optimizer.load_state_dict(states.pop("optimizer"))
         scheduler.load_state_dict(states.pop("scheduler"))
@@ -89,7 +87,10 @@ def _stage(run: Run, stage: str, epochs: int, saved: StateFolder, states: dict[s
             break
         sampler.epoch = len(progress.history) + 1
         row = _epoch(run, stage, optimizer, loader)
-        scheduler.step(row["val_loss"])
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(row["val_loss"])
+        else:
+            scheduler.step()
         _note(run, row, saved)
         trainers = {"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
         learned = {"model": run.model.state_dict(), "dynamics": run.dynamics.state_dict()}
@@ -136,6 +137,16 @@ def _optimizer(run: Run, stage: str) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+
+
+def _scheduler(run: Run, optimizer: torch.optim.Optimizer, epochs: int) -> LRScheduler:
+    """How the learning rates of a stage fall from epoch to epoch."""
+    recipe = run.recipe
+    if recipe.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, epochs)
+    return ReduceLROnPlateau(
+        optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience
+    )
 
 
 def trial_pass(run: Run) -> None:

@@ -7,7 +7,6 @@ import pytest
 from tracin.label_errors import signals
 from tracin.label_errors.estimate import estimate, expected_precision, joint_shares, off_diagonal
 from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table, true_class
-from tracin.label_errors.table import posterior
 
 CLASSES = ["ant", "bee {0}", "cat"]
 
@@ -36,13 +35,6 @@ def run(rows: list[list[float]], labels: list[int], loss_mean: list[float]) -> p
 # Whatever the true class, each label is as likely: the labels say nothing.
 EVEN = np.full((3, 3), 1 / 9)
 MANIFEST = pd.DataFrame({"sample_id": [10, 20, 30], "path": ["a.png", "b.png", "c.png"]})
-
-
-def test_posterior_is_the_normalised_product() -> None:
-    even, sure = np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]])
-    np.testing.assert_allclose(posterior(sure, even, even), [[0.9, 0.1]])
-    np.testing.assert_allclose(posterior(even, sure, sure), [[0.9, 0.1]])
-    np.testing.assert_allclose(posterior(even, sure, even), [[0.75, 0.25]])
 
 
 def test_score_grows_with_both_parts() -> None:

@@ -42,7 +42,23 @@ def test_a_small_run() -> None:
     )
     augmentation = Augmentation(crop_scale=(1.0, 1.0), horizontal_flip=False, rotation=0)
     recipe = Recipe(
-        32, 10, 0, 1, 1e-3, 1e-3, 1e-3, "adamw", 0.0, 0.0, 0.5, 1, 1, 1, "float32", augmentation
+        input_size=32,
+        batch_size=10,
+        head_epochs=0,
+        epochs=1,
+        learning_rate_head_stage=1e-3,
+        learning_rate_head=1e-3,
+        learning_rate_backbone=1e-3,
+        optimizer="adamw",
+        weight_decay=0.0,
+        momentum=0.0,
+        schedule="plateau",
+        plateau_factor=0.5,
+        plateau_patience=1,
+        patience=1,
+        checkpoint_every=1,
+        precision="float32",
+        augmentation=augmentation,
     )
     ids = np.arange(40)
     labels = truth[:40].copy()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from tracin.errors import UserError
-from tracin.label_errors.views import Views
 
 
 def assign_folds(manifest: pd.DataFrame, labels: pd.DataFrame, folds: int) -> np.ndarray:
@@ -41,17 +38,3 @@ def assign_folds(manifest: pd.DataFrame, labels: pd.DataFrame, folds: int) -> np
 def hold_out(labels: pd.DataFrame, fold: np.ndarray, number: int) -> pd.DataFrame:
     """The label set without the images of one fold."""
     return labels.assign(keep=labels["keep"] & (fold != number))
-
-
-def out_of_fold(fold: np.ndarray, views: Sequence[Views]) -> pd.DataFrame:
-    """Probabilities of each training image by the network that never saw it.
-
-    `fold` is by sample id; `views` has one entry per fold. Columns train_id, fold, probabilities,
-    by rising train_id.
-    """
-    parts = []
-    for number, seen in enumerate(views):
-        held_out = seen.only(np.flatnonzero(fold == number))
-        rows = {"train_id": held_out.sample_id, "fold": number}
-        parts.append(pd.DataFrame(rows | {"probabilities": list(held_out.probabilities)}))
-    return pd.concat(parts).sort_values("train_id", ignore_index=True)

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from tracin.errors import UserError
 from tracin.label_errors import signals
-from tracin.label_errors.table import VOTES
+from tracin.label_errors.votes import VOTES
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
 

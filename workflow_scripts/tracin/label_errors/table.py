@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from tracin.errors import UserError
 from tracin.influence import Slot
 from tracin.label_errors import signals
 from tracin.label_errors.evidence import listed, opposition
-from tracin.label_errors.neighbours import mean_over, nearest
+from tracin.label_errors.neighbours import nearest
 from tracin.label_errors.validation import influence_on_classes
 from tracin.label_errors.views import Views
+from tracin.label_errors.votes import Votes, cast_votes, joined, out_of_fold, posterior
 from tracin.samples import Samples
 
 
@@ -31,29 +31,7 @@ class RunFiles:
     lists: pd.DataFrame  # columns of topk.parquet, training images in the role of test images
     train_slots: Iterable[Slot]
     val_slots: Iterable[Slot]
-    out_of_fold: pd.DataFrame | None = None
-
-
-VOTES = 2  # training's, and that of the best weights
-
-
-def posterior(
-    recent: np.ndarray,
-    views: np.ndarray,
-    neighbours: np.ndarray,
-    unseen: np.ndarray | None = None,
-) -> np.ndarray:
-    """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
-
-    The two votes are training's recent epochs and the best weights; the latter share theirs
-    between what they say of the image itself and of its neighbours. With `unseen`, of networks
-    that never saw the image, three votes share the weight of two. All arguments are
-    log-probabilities [n, C].
-    """
-    total: np.ndarray = recent + 0.5 * (views + neighbours)
-    if unseen is not None:
-        total = (total + unseen) * VOTES / (VOTES + 1)
-    return softmax(total.astype(np.float64), axis=1)
+    folds: Sequence[Votes] = ()  # of networks that were trained on parts of the images
 
 
 def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
@@ -69,21 +47,15 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     _check_samples(run)
     views = run.views.only(ids)
     rows, _ = nearest(views.features, k)
-    around = mean_over(rows, views.probabilities)
+    networks = [cast_votes(views, rows, run.dynamics), *run.folds]
+    all_votes, unseen = joined(networks), out_of_fold(networks)
+    best = posterior(all_votes, unseen)
     columns = _from_outputs(run.dynamics, views, labels)
-    unseen = None
-    if run.out_of_fold is not None:
-        probabilities = np.stack(run.out_of_fold["probabilities"].to_list())
-        unseen = signals.log(probabilities)
-        columns["loss_out_of_fold"] = signals.loss(probabilities, labels)
-    best = posterior(
-        run.dynamics["log_probabilities"],
-        signals.log(views.probabilities),
-        signals.log(around),
-        unseen,
-    )
+    columns["loss_mean"] = all_votes.loss_mean
+    if unseen is not None:
+        columns["loss_out_of_fold"] = -signals.own(unseen, labels)
     columns["neighbour_labels"] = signals.neighbour_labels(rows, labels)
-    columns["neighbour_probability"] = signals.loss(around, labels)
+    columns["neighbour_probability"] = -signals.own(networks[0].around, labels)
     columns |= _from_influence(run, signals.strongest_other(best, labels)[0])
     frame = pd.DataFrame({"train_id": ids, "label_index": labels.astype(np.int16)})
     for name, values in columns.items():
@@ -100,8 +72,6 @@ def _check_samples(run: RunFiles) -> None:
         "dynamics": run.dynamics["sample_id"],
         "self-influence": run.self_influence["train_id"].to_numpy(),
     }
-    if run.out_of_fold is not None:
-        given["out-of-fold probabilities"] = run.out_of_fold["train_id"].to_numpy()
     for name, ids in given.items():
         if not np.array_equal(run.train.ids, ids):
             raise UserError(
@@ -117,7 +87,6 @@ def _from_outputs(
         "loss_views": signals.loss(views.probabilities, labels),
         "margin_views": signals.margin(views.probabilities, labels),
         "loss_recent": -signals.own(dynamics["log_probabilities"], labels),
-        "loss_mean": signals.mean_loss(dynamics["loss"]),
         "area_under_margin": signals.area_under_margin(dynamics["margin"]),
         "forgetting": signals.forgetting(dynamics["predicted"], labels),
         "confident_learning": signals.confident_learning(views.probabilities, labels),

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from tracin.arithmetic import Precision
 from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.images import Augmentation, TrainingImages
@@ -50,6 +51,7 @@ class Viewing:
     random: int  # random views
     input_size: int
     batch_size: int
+    precision: Precision = "float32"  # of the passes
 
 
 def see(
@@ -93,7 +95,8 @@ def _pass(
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """Probabilities [n, classes] and final inputs [n, d] of the centre crops."""
-    passes = forward(model, pixels, ids, viewing.input_size, viewing.batch_size, device)
+    size, batch_size = viewing.input_size, viewing.batch_size
+    passes = forward(model, pixels, ids, size, batch_size, device, viewing.precision)
     batches = [(logits.softmax(dim=1).cpu(), inputs.cpu()) for _, logits, inputs in passes]
     return torch.cat([p for p, _ in batches]), torch.cat([f for _, f in batches])
 

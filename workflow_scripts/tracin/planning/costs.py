@@ -14,6 +14,7 @@ from typing import Any
 from tracin.planning.network import Network
 from tracin.planning.plan import Job
 from tracin.planning.rates import Rates
+from tracin.settings import fold_networks
 from tracin.slots import is_pooled
 
 FLOAT = 4
@@ -67,9 +68,10 @@ class Costs:
             "tile": self.tile,
             "merge": self.merge,
             "topk": self.topk,
+            "votes": self.votes,
             "signals": self.signals,
             "suspects": lambda _: Cost(host=LIBRARIES),
-            "outliers": lambda _: Cost(host=LIBRARIES),
+            "outliers": self.outliers,
             "near_duplicates": lambda _: Cost(host=LIBRARIES),
         }
 
@@ -96,7 +98,7 @@ class Costs:
         )
 
     def train(self, wildcards: Mapping[str, str]) -> Cost:
-        train, folds = self.settings["train"], self.settings["label_errors"]["folds"]
+        train, folds = self.settings["train"], fold_networks(self.settings)
         images, val = self.data.splits["train"], self.data.splits["val"]
         if "fold" in wildcards["labels"]:
             images = images * (folds - 1) // folds
@@ -188,11 +190,22 @@ class Costs:
         return Cost(disk=rows * (LISTED + 12 + LISTED_TEXT), host=rows * LISTED_FRAME)
 
     def signals(self, wildcards: Mapping[str, str]) -> Cost:
+        seconds, memory = self._neighbours()
+        disk = self.data.splits["train"] * (FLOAT * self.data.classes + 500)
+        return Cost(seconds=seconds, disk=disk, host=LIBRARIES + memory)
+
+    def votes(self, wildcards: Mapping[str, str]) -> Cost:
+        seconds, memory = self._neighbours()
+        disk = self.data.splits["train"] * FLOAT * (3 * self.data.classes + 3)
+        return Cost(seconds=seconds, disk=disk, host=LIBRARIES + memory)
+
+    def outliers(self, wildcards: Mapping[str, str]) -> Cost:
+        seconds, memory = self._neighbours()
+        return Cost(seconds=seconds, host=LIBRARIES + memory)
+
+    def _neighbours(self) -> tuple[float, float]:
+        """Seconds and bytes of a search for the nearest training images of each."""
         images = self.data.splits["train"]
-        numbers = images * self.network.width * FLOAT
-        neighbours = min(images**2 * 2 * FLOAT, MOST_NEIGHBOURS)
-        return Cost(
-            seconds=images**2 / self.rates["pairs"],
-            disk=images * (FLOAT * self.data.classes + 500),
-            host=LIBRARIES + 4 * numbers + neighbours,
-        )
+        features = images * self.network.width * FLOAT
+        found = min(images**2 * 2 * FLOAT, MOST_NEIGHBOURS)
+        return images**2 / self.rates["pairs"], 4 * features + found
