@@ -48,11 +48,11 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     views = run.views.only(ids)
     rows, _ = nearest(views.features, k)
     networks = [cast_votes(views, rows, run.dynamics), *run.folds]
-    all_votes, unseen = joined(networks), out_of_fold(networks)
-    best = posterior(all_votes, unseen)
+    votes = joined(networks)
+    best = posterior(votes)
     columns = _from_outputs(run.dynamics, views, labels)
-    columns["loss_mean"] = all_votes.loss_mean
-    if unseen is not None:
+    columns["loss_mean"] = votes.loss_mean
+    if (unseen := out_of_fold(networks)) is not None:
         columns["loss_out_of_fold"] = -signals.own(unseen, labels)
     columns["neighbour_labels"] = signals.neighbour_labels(rows, labels)
     columns["neighbour_probability"] = -signals.own(networks[0].around, labels)

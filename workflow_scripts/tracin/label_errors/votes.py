@@ -79,17 +79,13 @@ def out_of_fold(networks: Sequence[Votes]) -> np.ndarray | None:
     return np.asarray(total / weights.sum(axis=0)[:, None])
 
 
-def posterior(given: Votes, unseen: np.ndarray | None = None) -> np.ndarray:
+def posterior(given: Votes) -> np.ndarray:
     """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
 
     The two votes are training's recent epochs and the best weights; the latter share theirs
-    between what they say of the image itself and of its neighbours. With `unseen`,
-    log-probabilities [n, C] by networks that never saw the image, three votes share the weight
-    of two.
+    between what they say of the image itself and of its neighbours.
     """
-    total: np.ndarray = given.recent + 0.5 * (given.views + given.around)
-    if unseen is not None:
-        total = (total + unseen) * VOTES / (VOTES + 1)
+    total = given.recent + 0.5 * (given.views + given.around)
     return softmax(total.astype(np.float64), axis=1)
 
 
