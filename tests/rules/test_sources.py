@@ -13,13 +13,14 @@ from PIL import Image
 
 from tests.conftest import ROOT, snakemake
 from tests.rules.test_plan import jobs
+from tracin.label_errors.votes import read_votes
 
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "cifar10n-animals"
 
 
 @pytest.mark.skipif(not PHOTOGRAPHS.exists(), reason=f"no photographs at {PHOTOGRAPHS}")
 def test_photographs_by_manifest(workflow: Path) -> None:
-    """A few hundred photographs with real label errors, by a config file alone."""
+    """A few hundred photographs with real label errors, by a config file alone, with folds."""
     table = pd.read_csv(PHOTOGRAPHS / "labels.csv")
     some = pd.concat([part.head(200) for _, part in table.groupby("split")])
     source = workflow / "photographs"
@@ -32,6 +33,7 @@ def test_photographs_by_manifest(workflow: Path) -> None:
         "dataset": {"source": "manifest", "path": "photographs/labels.csv"},
         "train": {"epochs": 2, "checkpoint_every": 1, "augmentation": {"horizontal_flip": True}},
         "influence": {"checkpoints": 2, "top_k": 180, "shards": {"train": 1, "val": 1, "test": 1}},
+        "label_errors": {"folds": 2, "random_views": 1},
     }
     (workflow / "overlay.yaml").write_text(yaml.safe_dump(overlay))
     snakemake(workflow, "--cores", "all", "--configfile", "overlay.yaml")
@@ -43,6 +45,12 @@ def test_photographs_by_manifest(workflow: Path) -> None:
     result = json.loads((run / "evaluation.json").read_text())
     assert result["planted_noise"] == 0 and result["images"] == 200
     assert len(pd.read_parquet(run / "influence/topk.parquet")) == 200 * 2 * 180
+    suspects = pd.read_parquet(workflow / "results/original/label_errors/suspects.parquet")
+    assert len(suspects) == 180 and suspects["loss_out_of_fold"].between(0, 28).all()
+    for fold in range(2):
+        run = workflow / f"results/original-fold{fold}/seed0"
+        votes = read_votes(run / "label_errors/votes.safetensors")
+        assert votes.unseen.sum() == 90 and np.isfinite(votes.views).all()
 
 
 def messy_folder(root: Path) -> None:
