@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,8 @@ def thorough_rankings(results: Path) -> list[Ranking]:
     """What label_errors.effort: thorough adds: its combination, and cleanlab on its folds."""
     combined, *others = signal_rankings(results)
     added = [ranking for ranking in others if ranking.name.endswith("out_of_fold")]
-    thorough = replace(combined, name="suspicion, thorough")
+    spent = combined.seconds + total_seconds(results.glob("timings/original-fold*/seed0/*.tsv"))
+    thorough = replace(combined, name="suspicion, thorough", seconds=spent)
     return [thorough, *added, fold_baseline(results, combined.wrong)]
 
 
@@ -69,8 +70,12 @@ def seconds(results: Path) -> float:
         *results.glob("timings/original/seed0/signals.tsv"),
         *results.glob("timings/original/seed0/gradients/*/*.tsv"),
         *results.glob("timings/original/seed0/tiles/train*.tsv"),
-        *results.glob("timings/original-fold*/seed0/*.tsv"),
     ]
+    return total_seconds(files)
+
+
+def total_seconds(files: Iterable[Path]) -> float:
+    """The sum of the times in some of Snakemake's benchmark files."""
     return float(sum(pd.read_csv(file, sep="\t")["s"].sum() for file in files))
 
 
@@ -133,10 +138,7 @@ def fold_baseline(results: Path, wrong: np.ndarray) -> Ranking:
     # The usual advice takes one view of each image.
     said = np.stack([read_views(file).only(ids).plain for file in files])
     probabilities = said[fold[ids], np.arange(len(ids))]
-    spent = sum(
-        float(pd.read_csv(file, sep="\t")["s"].sum())
-        for file in results.glob("timings/original-fold*/seed0/train.tsv")
-    )
+    spent = total_seconds(results.glob("timings/original-fold*/seed0/train.tsv"))
     given = labels_of(results, ids)
     scores = partial(cleanlab_scores, given, probabilities, "self_confidence")
     return timed(f"cleanlab, {THOROUGH_FOLDS} folds", scores, wrong, spent)

@@ -23,7 +23,7 @@ rule views:
         # Training's augmentation says which views show the same thing.
         augmentation=config["train"]["augmentation"],
         random=config["label_errors"]["random_views"],
-        # A network that learned in bfloat16 is as good in it, and on most machines twice as fast.
+        # A network that learned in bfloat16 is as good in it, and faster.
         precision=config["train"]["precision"],
     script:
         "../workflow_scripts/views.py"

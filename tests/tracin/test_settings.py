@@ -12,7 +12,7 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.conftest import ROOT
-from tracin.settings import contradictions, expected_images, leaves, setting_faults
+from tracin.settings import contradictions, expected_images, fold_networks, leaves, setting_faults
 from tracin.vision import models
 
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
@@ -182,3 +182,11 @@ def test_expected_images() -> None:
 
 def test_a_path_of_a_folder_that_exists(tmp_path: Path) -> None:
     assert faults({"dataset": {"source": "folder", "path": str(tmp_path)}}) == []
+
+
+@pytest.mark.parametrize(
+    ("effort", "folds", "networks"),
+    [("standard", 0, 0), ("standard", 3, 3), ("thorough", 0, 5), ("thorough", 3, 3)],
+)
+def test_effort_sets_the_folds_unless_they_are_given(effort, folds, networks) -> None:
+    assert fold_networks({"label_errors": {"effort": effort, "folds": folds}}) == networks

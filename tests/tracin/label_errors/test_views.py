@@ -50,3 +50,9 @@ def test_random_views_do_not_depend_on_chunks_or_batches(model, monkeypatch, tmp
     np.testing.assert_allclose(again.features, whole.features[[2, 5]], atol=1e-3)
     with pytest.raises(ValueError, match="views lack"):
         again.only(np.array([2, 6]))
+
+
+def test_the_precision_of_the_passes_is_the_one_asked_for(model) -> None:
+    exact = see(model, PIXELS, SAMPLES, CENTRE, CPU).probabilities
+    rounded = see(model, PIXELS, SAMPLES, replace(CENTRE, precision="bfloat16"), CPU).probabilities
+    assert 0 < np.abs(exact - rounded).max() < 0.05

@@ -1,14 +1,16 @@
 """The simulated review: what the oracle corrects, and one small run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from tests.tracin.test_training import RECIPE
 from tracin.figures.simulation import simulation_figure
 from tracin.images import Augmentation
 from tracin.model import Architecture
-from tracin.recipe import Recipe
 from tracin.review.simulation import (
     EVERYTHING,
     NOTHING,
@@ -41,24 +43,8 @@ def test_a_small_run() -> None:
         random.normal(80 + 90 * truth[:, None, None, None], 20, (60, 32, 32, 3)), 0, 255
     )
     augmentation = Augmentation(crop_scale=(1.0, 1.0), horizontal_flip=False, rotation=0)
-    recipe = Recipe(
-        input_size=32,
-        batch_size=10,
-        head_epochs=0,
-        epochs=1,
-        learning_rate_head_stage=1e-3,
-        learning_rate_head=1e-3,
-        learning_rate_backbone=1e-3,
-        optimizer="adamw",
-        weight_decay=0.0,
-        momentum=0.0,
-        schedule="plateau",
-        plateau_factor=0.5,
-        plateau_patience=1,
-        patience=1,
-        checkpoint_every=1,
-        precision="float32",
-        augmentation=augmentation,
+    recipe = replace(
+        RECIPE, input_size=32, batch_size=10, head_epochs=0, epochs=1, augmentation=augmentation
     )
     ids = np.arange(40)
     labels = truth[:40].copy()
