@@ -1,4 +1,6 @@
+import queue
 import signal
+import threading
 
 import psutil
 
@@ -8,9 +10,13 @@ def end_jobs_with_snakemake():
 
     Jobs that run on a cluster go on, as Snakemake has it.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before = signal.getsignal(number)
-        signal.signal(number, lambda *given, before=before: (end_jobs(), before(*given)))
+    interrupt = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, lambda *given: (end_jobs(), interrupt(*given)))
+    # Snakemake's handler takes a lock that the code it interrupts may hold: a thread can wait for it.
+    stops = queue.SimpleQueue()
+    finish = signal.getsignal(signal.SIGTERM)
+    threading.Thread(target=lambda: finish(*stops.get()), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda *given: (end_jobs(), stops.put(given)))
 
 
 def end_jobs():
@@ -19,7 +25,7 @@ def end_jobs():
         try:
             if any(".snakemake/scripts/" in part for part in process.cmdline()):
                 process.terminate()
-        except psutil.NoSuchProcess:
+        except psutil.Error:  # it ended meanwhile, or is another user's
             pass
 
 

@@ -44,6 +44,15 @@ def test_everything_ends_within_seconds(broken: Path, end: Callable[[Session], N
     assert not list((broken / ".snakemake/locks").glob("*"))
 
 
+def test_sigterm_ends_a_session_that_selects_its_jobs(broken: Path) -> None:
+    (broken / "more.yaml").write_text(LONG)
+    session = Session(broken, TRAIN)
+    assert session.wait_for(lambda: "Select jobs to execute..." in session.output)
+    session.process.send_signal(signal.SIGTERM)
+    session.process.wait(SECONDS)
+    assert session.jobs() == []
+
+
 def test_a_stale_lock_needs_the_documented_command_only(broken: Path) -> None:
     session, jobs = training(broken)
     session.kill()

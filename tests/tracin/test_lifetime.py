@@ -76,7 +76,7 @@ finally:
 """
 
 
-@pytest.mark.parametrize(("cleaning", "status"), [(0, 1), (60, 128 + signal.SIGTERM)])
+@pytest.mark.parametrize(("cleaning", "status"), [(0, 128 + signal.SIGTERM), (60, -signal.SIGALRM)])
 def test_sigterm_cleans_up_but_not_for_ever(tmp_path: Path, cleaning: int, status: int) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", WAITING, str(tmp_path / "cleaned"), str(cleaning)]
