@@ -1,6 +1,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 ARGS ?=
+# Tests side by side; no worker has more threads than its share of the cores.
+PARALLEL ?= --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
@@ -10,7 +12,7 @@ run: $(STAMP)
 	.venv/bin/snakemake --cores all $(ARGS)
 
 test: $(STAMP) browser
-	.venv/bin/pytest
+	.venv/bin/pytest $(PARALLEL)
 
 # Fifty killed runs, a full disk in every stage, ten thousand damaged images, long runs: about an hour.
 test-slow: $(STAMP)

@@ -1,4 +1,7 @@
-"""A copy of the workflow, and one finished demo run that several tests look at."""
+"""A copy of the workflow, and one finished demo run that several tests look at.
+
+Tests that share a run or a cluster go to one worker, those that take longest first.
+"""
 
 import os
 import shutil
@@ -10,7 +13,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+# Threads that compute on the same core wait for one another most of the time.
+CORES = str(max(1, (os.cpu_count() or 1) // WORKERS))
+os.environ.setdefault("OMP_NUM_THREADS", CORES)
+# Fixtures that take minutes, and the group of tests that use them.
+SHARED = {"cluster": "cluster", "demo": "demo", "whole": "robustness"}
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "report")
+
+
+def group(item: pytest.Item) -> str:
+    """The tests that run on one worker: what shares a run, else a module's."""
+    names = getattr(item, "fixturenames", ())
+    return next((SHARED[name] for name in SHARED if name in names), item.nodeid.split("::")[0])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    first = list(SHARED.values())
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: first.index(group(item)) if group(item) in first else len(first))
 
 
 def copy_workflow(folder: Path) -> Path:
@@ -62,5 +84,5 @@ def workflow(tmp_path: Path) -> Path:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The finished default run, made without a network. Tests that change a file put it back."""
     folder = copy_workflow(tmp_path_factory.mktemp("demo"))
-    snakemake(folder, "--cores", "all", prefix=without_network())
+    snakemake(folder, "--cores", CORES, prefix=without_network())
     return folder

@@ -15,6 +15,8 @@ import pandas as pd
 import psutil
 from safetensors.numpy import load_file
 
+from tests.conftest import CORES
+
 SCRIPTS = ".snakemake/scripts/"
 # What a clock says; everything else must be equal.
 TIMED = ["seconds", "images_per_second"]
@@ -30,7 +32,7 @@ class Session:
 
     def __init__(self, folder: Path, *targets: str, options: tuple[str, ...] = ()) -> None:
         overlays = [name for name in ("overlay.yaml", "more.yaml") if (folder / name).exists()]
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", *overlays]
+        command = [sys.executable, "-m", "snakemake", "--cores", CORES, "--configfile", *overlays]
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         self.folder, self.log = folder, folder / ".session.log"
         with self.log.open("w") as log:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT, snakemake
+from tests.conftest import CORES, ROOT, snakemake
 from tests.rules.test_plan import AFTER_TRAINING, jobs, setting
 from tracin.review.corrections import COLUMNS, Correction, write_corrections
 
@@ -103,7 +103,7 @@ def test_retraining_on_corrections_and_comparing(finished: Path) -> None:
     original = [p for p in (finished / "results/original").rglob("*") if p.is_file()]
     times = {path: path.stat().st_mtime_ns for path in original}
     oracle(finished)
-    snakemake(finished, "--cores", "all", "results/comparison/summary.txt")
+    snakemake(finished, "--cores", CORES, "results/comparison/summary.txt")
     assert {path: path.stat().st_mtime_ns for path in original} == times
     labels = pd.read_parquet(finished / "results/labels/corrected.parquet")
     manifest = pd.read_parquet(finished / "results/dataset/manifest.parquet")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from tests.conftest import ROOT, snakemake
+from tests.conftest import CORES, ROOT, snakemake
 from tests.rules.test_plan import jobs
 from tracin.label_errors.votes import read_votes
 
@@ -36,7 +36,7 @@ def test_photographs_by_manifest(workflow: Path) -> None:
         "label_errors": {"folds": 2, "random_views": 1},
     }
     (workflow / "overlay.yaml").write_text(yaml.safe_dump(overlay))
-    snakemake(workflow, "--cores", "all", "--configfile", "overlay.yaml")
+    snakemake(workflow, "--cores", CORES, "--configfile", "overlay.yaml")
     manifest = pd.read_parquet(workflow / "results/dataset/manifest.parquet")
     assert manifest["split"].value_counts().to_dict() == {"test": 200, "train": 180, "val": 20}
     truth = some.set_index("path")["true_label"]

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.conftest import CORES
 from tests.slurm.cluster import Cluster
 from tests.slurm.runs import (
     FRAIL,
@@ -38,7 +39,7 @@ def runs(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ru
     local, folder, other = (small_demo(tmp_path_factory.mktemp(name)) for name in names)
     ask_for(other, "train", FRAIL)
     with (
-        launch(cluster, local, "--cores", "all") as without,
+        launch(cluster, local, "--cores", CORES) as without,
         launch(cluster, folder, *PROFILE) as disturbed,
         launch(cluster, other, TRAINED, *PROFILE) as unlucky,
         ThreadPoolExecutor() as beside,
