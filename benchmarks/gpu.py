@@ -133,7 +133,11 @@ def loaded(
 def forward(model: nn.Module, images: Tensor, steps: int, precision: Precision) -> None:
     """Bare forward passes of a resident batch."""
     model.eval()
-    with torch.inference_mode(), matrix_units(precision), autocast(precision, images.device):
+    with (
+        torch.inference_mode(),
+        matrix_units(precision, images.device),
+        autocast(precision, images.device),
+    ):
         for _ in range(steps):
             model(normalise(images))
 
@@ -150,7 +154,7 @@ def tiles(options: argparse.Namespace, device: torch.device) -> list[dict[str, A
     ]
     a, b = (sides[i][0][0].activations.to(device) for i in range(2))
     for precision in PRECISIONS[:2]:
-        with matrix_units(precision):
+        with matrix_units(precision, device):
             works: dict[str, Work] = {
                 "product": lambda: products(a, b),
                 "tile": lambda: tile_table(sides[0], sides[1], K, device),

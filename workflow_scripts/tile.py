@@ -22,6 +22,6 @@ wildcards = snakemake.wildcards
 read = slots(list(snakemake.input.read), int(wildcards.i), params.tiles[wildcards.reader])
 train = slots(list(snakemake.input.train), int(wildcards.j), params.tiles["train"])
 cosine = params.normalise == "cosine"
-with matrix_units(params.precision):
+with matrix_units(params.precision, device):
     table = tile_table(read, train, params.top_k["k"], device, cosine)
 write_parquet(table, snakemake.output.tile)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from tests.tracin.test_influence import CPU, LOSS, RATES, TEST, TRAIN, save_blocks
-from tracin.arithmetic import ahead
 from tracin.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tracin.errors import UserError
 from tracin.gradients import Beyond, extract_factors
@@ -156,10 +155,3 @@ def test_a_shard_cut_short_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(UserError, match=rf"{path.name} is damaged or was cut short"):
         read_factors([path])
-
-
-def test_ahead_keeps_order_and_raises_what_loading_raises() -> None:
-    assert list(ahead(range(5), lambda i: i * i)) == [0, 1, 4, 9, 16]
-    assert list(ahead([], str)) == []
-    with pytest.raises(ZeroDivisionError):
-        list(ahead([1, 0], lambda i: 1 / i))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from tracin.arithmetic import Precision, ahead, autocast, matrix_units, send
+from tracin.arithmetic import Precision, ahead, autocast, matrix_units, send, side_by_side
 from tracin.images import normalise, read_batch
 from tracin.loss import Loss
 from tracin.memory import halving
@@ -31,29 +32,59 @@ def forward(
     """Yield per batch its rows, logits [b, classes] and the final layer's input [b, d].
 
     The model is put in eval mode; both tensors are float32 and on `device`. A backward pass may
-    start from the logits only if `differentiable`.
+    start from the logits only if `differentiable`. Without one, the cores of a CPU share a batch
+    image by image, so that what is yielded is smaller.
     """
     model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    seen: list[Tensor] = []
-    final = final_linear(model)
-    hook = final.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    starts = range(0, len(ids), batch_size)
-    batches = ahead(starts, lambda at: read_batch(pixels, ids[at : at + batch_size], input_size))
-    try:
-        for start, batch in tqdm(
-            zip(starts, batches, strict=True), total=len(starts), desc="forward", unit="batch"
-        ):
-            with torch.inference_mode(not differentiable), matrix_units(precision):
-                with autocast(precision, device):
-                    logits = model(normalise(send(batch, device)))
-                inputs = seen.pop().float()
-                if precision == "bfloat16":
-                    # The error is p - y: eight bits of a logit would leave little of a small one.
-                    logits = final(inputs)
-                    seen.clear()
-            yield slice(start, min(start + batch_size, len(ids))), logits, inputs
-    finally:
-        hook.remove()
+    alone = differentiable or device.type != "cpu"
+    workers = 1 if alone else min(torch.get_num_threads(), batch_size)
+    size = -(-batch_size // workers)
+    starts = range(0, len(ids), size)
+
+    def load(start: int) -> Tensor:
+        return read_batch(pixels, ids[start : start + size], input_size)
+
+    with _Look(model, precision, device, differentiable) as look:
+        if workers == 1:
+            results: Iterator[tuple[Tensor, Tensor]] = map(look, ahead(starts, load))
+        else:
+            results = side_by_side(starts, lambda start: look(load(start)), workers)
+        batches = zip(starts, results, strict=True)
+        for start, seen in tqdm(batches, total=len(starts), desc="forward", unit="batch"):
+            yield slice(start, min(start + size, len(ids))), *seen
+
+
+class _Look:
+    """A network's logits of a batch, and what went into its final layer; for several threads."""
+
+    def __init__(
+        self, model: nn.Module, precision: Precision, device: torch.device, differentiable: bool
+    ) -> None:
+        self.model, self.final = model, final_linear(model)
+        self.precision, self.device, self.differentiable = precision, device, differentiable
+        self.seen = threading.local()
+
+    def __enter__(self) -> _Look:
+        self.hook = self.final.register_forward_pre_hook(self._keep)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hook.remove()
+
+    def _keep(self, _: nn.Module, inputs: tuple[Tensor]) -> None:
+        self.seen.inputs = inputs[0]
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        units = matrix_units(self.precision, self.device)
+        with torch.inference_mode(not self.differentiable), units:
+            with autocast(self.precision, self.device):
+                logits = self.model(normalise(send(batch, self.device)))
+            inputs = self.seen.__dict__.pop("inputs").float()
+            if self.precision == "bfloat16":
+                # The error is p - y: eight bits of a logit would leave little of a small one.
+                logits = self.final(inputs)
+                del self.seen.inputs
+        return logits, inputs
 
 
 def evaluate(

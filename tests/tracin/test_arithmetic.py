@@ -1,0 +1,76 @@
+"""Work that overlaps: loading ahead, passes side by side."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from tracin.arithmetic import ahead, side_by_side
+from tracin.inference import forward
+from tracin.model import Architecture, build_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    """Three torch threads, whatever this machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield 3
+    torch.set_num_threads(before)
+
+
+def test_ahead_keeps_order_and_raises_what_loading_raises() -> None:
+    assert list(ahead(range(5), lambda i: i * i)) == [0, 1, 4, 9, 16]
+    assert list(ahead([], str)) == []
+    with pytest.raises(ZeroDivisionError):
+        list(ahead([1, 0], lambda i: 1 / i))
+
+
+def test_side_by_side_keeps_order_on_threads_that_compute_alone(threads: int) -> None:
+    def work(item: int) -> tuple[int, int]:
+        time.sleep(0.02 * (item % 2 == 0))
+        return item, torch.get_num_threads()
+
+    assert list(side_by_side(range(7), work, threads)) == [(item, 1) for item in range(7)]
+    assert list(side_by_side([], work, threads)) == []
+    assert torch.get_num_threads() == threads
+
+
+def test_side_by_side_stops_at_an_error_or_when_it_is_left(threads: int) -> None:
+    begun = []
+
+    def work(item: int) -> float:
+        begun.append(item)
+        return 1 / item
+
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side([1, 2, 0, *range(3, 100)], work, threads))
+    passes = side_by_side(range(1, 100), work, threads)
+    assert next(passes) == 1
+    passes.close()
+    assert len(begun) < 20
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_cores_share_a_batch_and_see_what_one_sees(precision, threads: int) -> None:
+    torch.manual_seed(0)
+    model = build_model(Architecture("resnet18", classes=3, stem="small"))
+    pixels = np.random.default_rng(0).integers(0, 256, (11, 12, 12, 3), dtype=np.uint8)
+    ids = np.arange(10, 0, -1)
+
+    def passes() -> tuple[list[slice], torch.Tensor, torch.Tensor]:
+        rows, logits, inputs = zip(*forward(model, pixels, ids, 12, 6, CPU, precision), strict=True)
+        return list(rows), torch.cat(logits), torch.cat(inputs)
+
+    shared = passes()
+    torch.set_num_threads(1)
+    alone = passes()
+    assert shared[0] == [slice(at, at + 2) for at in range(0, 10, 2)]
+    assert alone[0] == [slice(0, 6), slice(6, 10)]
+    for one, other in zip(shared[1:], alone[1:], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
