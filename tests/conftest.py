@@ -28,6 +28,7 @@ def group(item: pytest.Item) -> str:
     return next((SHARED[name] for name in SHARED if name in names), item.nodeid.split("::")[0])
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = list(SHARED.values())
     for item in items:
