@@ -2,7 +2,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ARGS ?=
 # Tests side by side; no worker has more threads than its share of the cores.
-PARALLEL ?= --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PARALLEL ?= --numprocesses logical --maxprocesses 4 --no-loadscope-reorder
 STAMP := .venv/.installed
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

@@ -1,6 +1,6 @@
 """A copy of the workflow, and one finished demo run that several tests look at.
 
-Tests that share a run or a cluster go to one worker, those that take longest first.
+Side by side, tests that share a run or a cluster go to one worker.
 """
 
 import os
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,23 +18,38 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 # Threads that compute on the same core wait for one another most of the time.
 CORES = str(max(1, (os.cpu_count() or 1) // WORKERS))
 os.environ.setdefault("OMP_NUM_THREADS", CORES)
-# Fixtures that take minutes, and the group of tests that use them.
-SHARED = {"cluster": "cluster", "demo": "demo", "whole": "robustness"}
+# Tests that share a run or a cluster, by the start of their names: the longest first.
+SHARED = {
+    "tests/slurm/": "cluster",
+    "tests/rules/": "demo",
+    "tests/test_demo.py": "demo",
+    "tests/test_supply_chain.py": "demo",
+    "tests/tracin/test_planning.py": "demo",
+    "tests/robustness/": "robustness",
+}
 PARTS = ("Snakefile", "config.yaml", "rules", "workflow_scripts", "envs", "profiles", "report")
 
 
-def group(item: pytest.Item) -> str:
-    """The tests that run on one worker: what shares a run, else a module's."""
-    names = getattr(item, "fixturenames", ())
-    return next((SHARED[name] for name in SHARED if name in names), item.nodeid.split("::")[0])
+def group(test: str) -> str:
+    """The tests that run on one worker: those that share something, else a module's."""
+    return next((SHARED[start] for start in SHARED if test.startswith(start)), test.split("::")[0])
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     first = list(SHARED.values())
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: first.index(group(item)) if group(item) in first else len(first))
+    items.sort(key=lambda item: [*first, group(item.nodeid)].index(group(item.nodeid)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Send a group to one worker. (xdist 3.8 does not see its own groups with pytest 9.2.)"""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return Groups(config, log)
 
 
 def copy_workflow(folder: Path) -> Path:
