@@ -1,6 +1,7 @@
 import queue
 import signal
 import threading
+import time
 
 import psutil
 
@@ -10,13 +11,20 @@ def end_jobs_with_snakemake():
 
     Jobs that run on a cluster go on, as Snakemake has it.
     """
-    interrupt = signal.getsignal(signal.SIGINT)
+    interrupt, finish = (signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM))
     signal.signal(signal.SIGINT, lambda *given: (end_jobs(), interrupt(*given)))
-    # Snakemake's handler takes a lock that the code it interrupts may hold: a thread can wait for it.
     stops = queue.SimpleQueue()
-    finish = signal.getsignal(signal.SIGTERM)
-    threading.Thread(target=lambda: finish(*stops.get()), daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *given: (end_jobs(), stops.put(given)))
+    signal.signal(signal.SIGTERM, lambda *given: stops.put(given))
+
+    def stop():
+        # Snakemake's handler takes a lock that the code it interrupts may hold: a thread can wait.
+        finish(*stops.get())
+        # Snakemake still starts the jobs that it is choosing.
+        while True:
+            end_jobs()
+            time.sleep(1)
+
+    threading.Thread(target=stop, daemon=True).start()
 
 
 def end_jobs():

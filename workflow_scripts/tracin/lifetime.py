@@ -47,6 +47,7 @@ def clean_up_on_sigterm(grace: float = 3.0) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:
             os._exit(128 + number)
+        signal.signal(number, signal.SIG_IGN)
         # The kernel's clock: a thread may need a lock that the interrupted code holds.
         signal.setitimer(signal.ITIMER_REAL, grace)
         # torch's handler would raise an exception of its own for every worker that this ends.
