@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_a_job_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", code, tmp_path], env={"PYTHONPATH": ":".join(sys.path)}
     )
-    assert ended.returncode == 1
+    assert ended.returncode == 128 + signal.SIGTERM
     assert (tmp_path / "log").read_text() == "stopped by signal 15\n"
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
