@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ import pytest
 from tests.conftest import copy_workflow
 from tests.robustness.hostile import write_dataset
 from tests.robustness.runs import Session
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on() -> Iterator[None]:
+    """End the runs that a failed test leaves behind."""
+    yield
+    Session.end_all()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -30,6 +32,8 @@ DRAWN = (".png", ".svg", ".html")
 class Session:
     """A Snakemake process in `folder`, in a process group of its own, as a terminal makes it."""
 
+    started_here: ClassVar[list[Session]] = []
+
     def __init__(self, folder: Path, *targets: str, options: tuple[str, ...] = ()) -> None:
         overlays = [name for name in ("overlay.yaml", "more.yaml") if (folder / name).exists()]
         command = [sys.executable, "-m", "snakemake", "--cores", CORES, "--configfile", *overlays]
@@ -44,6 +48,15 @@ class Session:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        Session.started_here.append(self)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """SIGKILL for what a failed test has left running, jobs and workers too."""
+        for session in cls.started_here:
+            with suppress(ProcessLookupError):
+                os.killpg(session.process.pid, signal.SIGKILL)
+        cls.started_here.clear()
 
     @property
     def output(self) -> str:
