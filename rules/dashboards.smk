@@ -5,7 +5,6 @@ rule plot_overall:
         topk="results/{labels}/seed{seed}/influence/topk.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
-        code=library("plot_overall.py"),
     output:
         figure=report(
             "results/{labels}/seed{seed}/figures/overall_dashboard.png",
@@ -20,6 +19,8 @@ rule plot_overall:
         "results/timings/{labels}/seed{seed}/plot_overall.tsv"
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("plot_overall.py"),
     script:
         "../workflow_scripts/plot_overall.py"
 
@@ -32,7 +33,6 @@ rule plot_classes:
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
         pixels="results/dataset/pixels.npy",
-        code=library("plot_classes.py"),
     output:
         folder=report(
             directory("results/{labels}/seed{seed}/figures/per_class"),
@@ -47,6 +47,8 @@ rule plot_classes:
         "results/timings/{labels}/seed{seed}/plot_classes.tsv"
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("plot_classes.py"),
     script:
         "../workflow_scripts/plot_classes.py"
 
@@ -60,7 +62,6 @@ rule plot_top_images:
         classes="results/dataset/classes.json",
         appearances="results/{labels}/seed{seed}/diagnosis/appearances.parquet",
         pixels="results/dataset/pixels.npy",
-        code=library("plot_top_images.py"),
     output:
         helpful=report(
             "results/{labels}/seed{seed}/figures/top_helpful_images.png",
@@ -94,6 +95,7 @@ rule plot_top_images:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("plot_top_images.py"),
         counts={
             "grid": config["figures"]["grid_images"],
             "detailed": config["figures"]["detailed"],
@@ -108,7 +110,6 @@ rule plot_candidates:
         suspects="results/{labels}/label_errors/suspects.parquet",
         manifest="results/dataset/manifest.parquet",
         pixels="results/dataset/pixels.npy",
-        code=library("plot_candidates.py"),
     output:
         figure=report(
             "results/{labels}/figures/mislabeled_candidates.png",
@@ -121,6 +122,7 @@ rule plot_candidates:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("plot_candidates.py"),
         images=config["figures"]["grid_images"],
     script:
         "../workflow_scripts/plot_candidates.py"

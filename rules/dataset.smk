@@ -1,13 +1,13 @@
 rule write_digits:
     """Write the built-in digits as image files."""
-    input:
-        code=library("write_digits.py"),
     output:
         folder=directory("results/digits"),
     log:
         "results/logs/dataset/write_digits.log",
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("write_digits.py"),
     script:
         "../workflow_scripts/write_digits.py"
 
@@ -16,7 +16,6 @@ rule ingest:
     """List and decode the images of the data set."""
     input:
         source=dataset_source,
-        code=library("ingest.py"),
     output:
         images="results/dataset/images.parquet",
         pixels="results/dataset/pixels.npy",
@@ -29,6 +28,7 @@ rule ingest:
         "../envs/tables.yaml"
     threads: 4
     params:
+        code=library("ingest.py"),
         source=config["dataset"]["source"],
         path=config["dataset"]["path"],
         root=dataset_root(),
@@ -44,7 +44,6 @@ rule manifest:
     """Split the data set and plant label noise."""
     input:
         images="results/dataset/images.parquet",
-        code=library("manifest.py"),
     output:
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
@@ -54,6 +53,7 @@ rule manifest:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("manifest.py"),
         # One value: Snakemake compares params without their names, so two equal numbers hide a change.
         settings={
             "class_names": config["dataset"]["class_names"],
@@ -72,13 +72,14 @@ rule label_set:
     input:
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
-        code=library("label_set.py"),
     output:
         labels="results/labels/original.parquet",
     log:
         "results/logs/dataset/label_set.log",
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("label_set.py"),
     script:
         "../workflow_scripts/label_set.py"
 
@@ -88,7 +89,6 @@ rule near_duplicates:
     input:
         pixels="results/dataset/pixels.npy",
         manifest="results/dataset/manifest.parquet",
-        code=library("near_duplicates.py"),
     output:
         table="results/dataset/near_duplicates.parquet",
         csv=report(
@@ -104,6 +104,7 @@ rule near_duplicates:
     conda:
         "../envs/torch.yaml"
     params:
+        code=library("near_duplicates.py"),
         bits=config["dataset"]["near_duplicate_bits"],
     script:
         "../workflow_scripts/near_duplicates.py"

@@ -4,7 +4,6 @@ rule mispredictions:
         predictions="results/{labels}/seed{seed}/predictions.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
-        code=library("mispredictions.py"),
     output:
         table="results/{labels}/seed{seed}/mispredictions.parquet",
         csv=report(
@@ -17,6 +16,8 @@ rule mispredictions:
         "results/logs/{labels}/seed{seed}/mispredictions.log",
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("mispredictions.py"),
     script:
         "../workflow_scripts/mispredictions.py"
 
@@ -28,7 +29,6 @@ rule cross_reference:
         topk="results/{labels}/seed{seed}/influence/topk.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
-        code=library("cross_reference.py"),
     output:
         analysis="results/{labels}/seed{seed}/diagnosis/misprediction_influence_analysis.parquet",
         analysis_csv=report(
@@ -80,6 +80,8 @@ rule cross_reference:
         "results/timings/{labels}/seed{seed}/cross_reference.tsv"
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("cross_reference.py"),
     script:
         "../workflow_scripts/cross_reference.py"
 
@@ -91,7 +93,6 @@ rule cross_runs:
         topk=all_seeds("influence/topk.parquet"),
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
-        code=library("cross_runs.py"),
     output:
         persistent_mispredictions="results/{labels}/runs/persistent_mispredictions.parquet",
         persistent_mispredictions_csv=report(
@@ -158,6 +159,7 @@ rule cross_runs:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("cross_runs.py"),
         settings={"seeds": config["train"]["seeds"], **config["cross_runs"]},
     script:
         "../workflow_scripts/cross_runs.py"
@@ -173,7 +175,6 @@ rule summarise:
         pixels="results/dataset/pixels.npy",
         page=shipped(BASE / "report" / "summary.html.jinja"),
         text=shipped(BASE / "report" / "summary.md.jinja"),
-        code=library("summarise.py"),
     output:
         json="results/{labels}/summary.json",
         markdown="results/{labels}/summary.md",
@@ -188,6 +189,7 @@ rule summarise:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("summarise.py"),
         seeds=config["train"]["seeds"],
     script:
         "../workflow_scripts/summarise.py"
@@ -198,7 +200,6 @@ rule timings:
     input:
         unpack(timings),
         page=shipped(BASE / "report" / "timings.html.jinja"),
-        code=library("timings.py"),
     output:
         table="results/{labels}/timings.parquet",
         csv="results/{labels}/timings.csv",
@@ -213,6 +214,7 @@ rule timings:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("timings.py"),
         rules=lambda wildcards: list(timings(wildcards)),
     script:
         "../workflow_scripts/timings.py"

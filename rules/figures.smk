@@ -2,7 +2,6 @@ rule plot_learning_curves:
     """Draw loss, accuracy and learning rates over the epochs."""
     input:
         training="results/{labels}/seed{seed}/training.parquet",
-        code=library("plot_learning_curves.py"),
     output:
         figure=report(
             "results/{labels}/seed{seed}/figures/learning_curves.png",
@@ -19,6 +18,8 @@ rule plot_learning_curves:
         "results/logs/{labels}/seed{seed}/plot_learning_curves.log",
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("plot_learning_curves.py"),
     script:
         "../workflow_scripts/plot_learning_curves.py"
 
@@ -27,7 +28,6 @@ rule plot_confusion:
     """Draw which classes the test images are mistaken for."""
     input:
         evaluation="results/{labels}/seed{seed}/evaluation.json",
-        code=library("plot_confusion.py"),
     output:
         figure=report(
             "results/{labels}/seed{seed}/figures/confusion_matrix.png",
@@ -44,6 +44,8 @@ rule plot_confusion:
         "results/logs/{labels}/seed{seed}/plot_confusion.log",
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("plot_confusion.py"),
     script:
         "../workflow_scripts/plot_confusion.py"
 
@@ -53,7 +55,6 @@ rule plot_mispredictions:
     input:
         mispredictions="results/{labels}/seed{seed}/mispredictions.parquet",
         pixels="results/dataset/pixels.npy",
-        code=library("plot_mispredictions.py"),
     output:
         figure=report(
             "results/{labels}/seed{seed}/figures/mispredictions_grid.png",
@@ -70,6 +71,7 @@ rule plot_mispredictions:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("plot_mispredictions.py"),
         images=config["figures"]["grid_images"],
     script:
         "../workflow_scripts/plot_mispredictions.py"
@@ -82,7 +84,6 @@ rule plot_mistakes:
         topk="results/{labels}/seed{seed}/influence/topk.parquet",
         manifest="results/dataset/manifest.parquet",
         pixels="results/dataset/pixels.npy",
-        code=library("plot_mistakes.py"),
     output:
         figure=report(
             "results/{labels}/seed{seed}/figures/mistakes_explained.png",
@@ -99,6 +100,7 @@ rule plot_mistakes:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("plot_mistakes.py"),
         rows=config["figures"]["mistakes"],
         per_row=config["figures"]["per_mistake"],
     script:
@@ -110,7 +112,6 @@ rule plot_recall:
     input:
         suspects="results/{labels}/label_errors/suspects.parquet",
         manifest="results/dataset/manifest.parquet",
-        code=library("plot_recall.py"),
     output:
         figure=report(
             "results/{labels}/figures/label_error_recall.png",
@@ -127,6 +128,7 @@ rule plot_recall:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("plot_recall.py"),
         planted=planted_noise(),
     script:
         "../workflow_scripts/plot_recall.py"

@@ -5,7 +5,6 @@ rule gradients:
         manifest="results/dataset/manifest.parquet",
         pixels="results/dataset/pixels.npy",
         labels="results/labels/{labels}.parquet",
-        code=library("gradients.py"),
     output:
         shard="results/{labels}/seed{seed}/gradients/{slot}/{split}-{block}.safetensors",
     log:
@@ -20,6 +19,7 @@ rule gradients:
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
     params:
+        code=library("gradients.py"),
         blocks=lambda wildcards: config["influence"]["shards"][wildcards.split],
         beyond=beyond_the_head(),
         formats={
@@ -34,7 +34,6 @@ rule self_influence:
     """Influence of each training image on itself."""
     input:
         shards=shards("train"),
-        code=library("self_influence.py"),
     output:
         table="results/{labels}/seed{seed}/influence/self.parquet",
     log:
@@ -44,6 +43,7 @@ rule self_influence:
     conda:
         "../envs/torch.yaml"
     params:
+        code=library("self_influence.py"),
         shards=config["influence"]["shards"]["train"],
     script:
         "../workflow_scripts/self_influence.py"
@@ -54,7 +54,6 @@ rule tile:
     input:
         read=overlapping_shards("i"),
         train=overlapping_shards("j", "train"),
-        code=library("tile.py"),
     output:
         tile="results/{labels}/seed{seed}/influence/tiles/{reader}{i}-train{j}.parquet",
     log:
@@ -68,6 +67,7 @@ rule tile:
         gpu=gpu(),
         device=config["compute"]["device"],
     params:
+        code=library("tile.py"),
         normalise=lambda wildcards: normalisation(wildcards.reader),
         precision=config["influence"]["precision"],
         slots=config["influence"]["checkpoints"],
@@ -84,7 +84,6 @@ rule merge:
             "results/{{labels}}/seed{{seed}}/influence/tiles/{{reader}}{{i}}-train{j}.parquet",
             j=range(config["influence"]["tiles"]["train"]),
         ),
-        code=library("merge.py"),
     output:
         merged=temp("results/{labels}/seed{seed}/influence/merged/{reader}{i}.parquet"),
     log:
@@ -94,6 +93,7 @@ rule merge:
     conda:
         "../envs/torch.yaml"
     params:
+        code=library("merge.py"),
         top_k=lambda wildcards: list_length(wildcards.reader),
     script:
         "../workflow_scripts/merge.py"
@@ -109,7 +109,6 @@ rule topk:
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
         predictions="results/{labels}/seed{seed}/predictions.parquet",
-        code=library("topk.py"),
     output:
         topk="results/{labels}/seed{seed}/influence/topk.parquet",
         scores="results/{labels}/seed{seed}/influence/influence_scores.npy",
@@ -121,5 +120,7 @@ rule topk:
         "results/timings/{labels}/seed{seed}/topk.tsv"
     conda:
         "../envs/torch.yaml"
+    params:
+        code=library("topk.py"),
     script:
         "../workflow_scripts/topk.py"

@@ -5,7 +5,6 @@ rule views:
         manifest="results/dataset/manifest.parquet",
         pixels="results/dataset/pixels.npy",
         labels="results/labels/{labels}.parquet",
-        code=library("views.py"),
     output:
         views="results/{labels}/seed{seed}/label_errors/views.safetensors",
     log:
@@ -20,6 +19,7 @@ rule views:
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
     params:
+        code=library("views.py"),
         # Training's augmentation says which views show the same thing.
         augmentation=config["train"]["augmentation"],
         random=config["label_errors"]["random_views"],
@@ -34,7 +34,6 @@ rule fold_labels:
     input:
         labels="results/labels/{base}.parquet",
         manifest="results/dataset/manifest.parquet",
-        code=library("fold_labels.py"),
     output:
         labels="results/labels/{base}-fold{fold}.parquet",
     log:
@@ -42,6 +41,7 @@ rule fold_labels:
     conda:
         "../envs/torch.yaml"
     params:
+        code=library("fold_labels.py"),
         folds=folds(),
     script:
         "../workflow_scripts/fold_labels.py"
@@ -54,7 +54,6 @@ rule votes:
         dynamics="results/{base}-fold{fold}/seed{seed}/dynamics.safetensors",
         labels="results/labels/{base}.parquet",
         manifest="results/dataset/manifest.parquet",
-        code=library("votes.py"),
     output:
         votes="results/{base}-fold{fold}/seed{seed}/label_errors/votes.safetensors",
     log:
@@ -65,6 +64,7 @@ rule votes:
         "../envs/torch.yaml"
     threads: 2
     params:
+        code=library("votes.py"),
         neighbours=config["label_errors"]["neighbours"],
     script:
         "../workflow_scripts/votes.py"
@@ -88,7 +88,6 @@ rule signals:
             "results/{{labels}}-fold{fold}/seed{{seed}}/label_errors/votes.safetensors",
             fold=range(folds()),
         ),
-        code=library("signals.py"),
     output:
         signals="results/{labels}/seed{seed}/label_errors/signals.parquet",
     log:
@@ -99,6 +98,7 @@ rule signals:
         "../envs/torch.yaml"
     threads: 2
     params:
+        code=library("signals.py"),
         slots=config["influence"]["checkpoints"],
         neighbours={"k": config["label_errors"]["neighbours"]},
     script:
@@ -113,7 +113,6 @@ rule suspects:
         labels="results/labels/{labels}.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
-        code=library("suspects.py"),
     output:
         table="results/{labels}/label_errors/suspects.parquet",
         csv=report(
@@ -129,6 +128,8 @@ rule suspects:
         "results/timings/{labels}/suspects.tsv"
     conda:
         "../envs/torch.yaml"
+    params:
+        code=library("suspects.py"),
     script:
         "../workflow_scripts/suspects.py"
 
@@ -139,7 +140,6 @@ rule outliers:
         views="results/{labels}/seed{seed}/label_errors/views.safetensors",
         manifest="results/dataset/manifest.parquet",
         labels="results/labels/{labels}.parquet",
-        code=library("outliers.py"),
     output:
         table="results/{labels}/seed{seed}/label_errors/outliers.parquet",
         csv=report(
@@ -154,5 +154,7 @@ rule outliers:
         "results/timings/{labels}/seed{seed}/outliers.tsv"
     conda:
         "../envs/torch.yaml"
+    params:
+        code=library("outliers.py"),
     script:
         "../workflow_scripts/outliers.py"

@@ -1,7 +1,5 @@
 rule weights:
     """Fetch or read pretrained weights and check that they fit the model."""
-    input:
-        code=library("weights.py"),
     output:
         weights="results/weights/backbone.safetensors",
     log:
@@ -10,6 +8,7 @@ rule weights:
     conda:
         "../envs/torch.yaml"
     params:
+        code=library("weights.py"),
         weights=config["model"]["weights"],
         architecture=config["model"]["architecture"],
         stem=config["model"]["stem"],
@@ -25,7 +24,6 @@ rule train:
         pixels="results/dataset/pixels.npy",
         labels="results/labels/{labels}.parquet",
         weights=pretrained,
-        code=library("train.py"),
     output:
         best="results/{labels}/seed{seed}/best.safetensors",
         table="results/{labels}/seed{seed}/training.parquet",
@@ -47,6 +45,7 @@ rule train:
         batch_size=config["compute"]["batch_size"],
         workers=config["compute"]["workers"],
     params:
+        code=library("train.py"),
         seed=lambda wildcards: int(wildcards.seed),
         # Fewer slots are other epochs, not the first few of the old ones.
         slots=config["influence"]["checkpoints"],
@@ -70,7 +69,6 @@ rule predict:
         manifest="results/dataset/manifest.parquet",
         pixels="results/dataset/pixels.npy",
         labels="results/labels/{labels}.parquet",
-        code=library("predict.py"),
     output:
         table="results/{labels}/seed{seed}/predictions.parquet",
     log:
@@ -84,6 +82,8 @@ rule predict:
         gpu=gpu(),
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
+    params:
+        code=library("predict.py"),
     script:
         "../workflow_scripts/predict.py"
 
@@ -93,7 +93,6 @@ rule evaluate:
     input:
         predictions="results/{labels}/seed{seed}/predictions.parquet",
         classes="results/dataset/classes.json",
-        code=library("evaluate.py"),
     output:
         evaluation="results/{labels}/seed{seed}/evaluation.json",
     log:
@@ -101,6 +100,7 @@ rule evaluate:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("evaluate.py"),
         planted=planted_noise(),
     script:
         "../workflow_scripts/evaluate.py"

@@ -11,7 +11,6 @@ rule review_page:
         topk=all_seeds("influence/topk.parquet"),
         corrections=decisions_so_far,
         template=review_template(),
-        code=library("review_page.py"),
     output:
         page="results/{labels}/review/index.html",
     log:
@@ -20,6 +19,7 @@ rule review_page:
         "../envs/tables.yaml"
     threads: 4
     params:
+        code=library("review_page.py"),
         top_n=config["review"]["top_n"],
     script:
         "../workflow_scripts/review_page.py"
@@ -33,7 +33,6 @@ rule label_set_corrected:
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
         labels="results/labels/original.parquet",
-        code=library("corrected_labels.py"),
     output:
         labels="results/labels/corrected.parquet",
         corrections="results/labels/corrections.parquet",
@@ -41,6 +40,8 @@ rule label_set_corrected:
         "results/logs/dataset/label_set_corrected.log",
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("corrected_labels.py"),
     script:
         "../workflow_scripts/corrected_labels.py"
 
@@ -54,7 +55,6 @@ rule compare:
         corrections="results/labels/corrections.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
-        code=library("compare.py"),
     output:
         table="results/comparison/comparison.parquet",
         csv=report(
@@ -77,6 +77,7 @@ rule compare:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("compare.py"),
         seeds=config["train"]["seeds"],
     script:
         "../workflow_scripts/compare.py"
@@ -89,7 +90,6 @@ rule export_tables:
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
         labels="results/labels/{labels}.parquet",
-        code=library("export_tables.py"),
     output:
         manifest="results/{labels}/export/manifest.parquet",
         csv="results/{labels}/export/manifest.csv",
@@ -98,6 +98,8 @@ rule export_tables:
         "results/logs/{labels}/export_tables.log",
     conda:
         "../envs/tables.yaml"
+    params:
+        code=library("export_tables.py"),
     script:
         "../workflow_scripts/export_tables.py"
 
@@ -108,7 +110,6 @@ rule export_images:
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
         labels="results/labels/{labels}.parquet",
-        code=library("export_images.py"),
     output:
         folder=directory("results/{labels}/export/images"),
     log:
@@ -116,6 +117,7 @@ rule export_images:
     conda:
         "../envs/tables.yaml"
     params:
+        code=library("export_images.py"),
         root=dataset_root(),
         kind=config["review"]["export"],
     script:

@@ -13,7 +13,7 @@ from tracin.recipe import Recipe, Run
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
 from tracin.training import train
-from tracin.training_state import digest, file_stamp
+from tracin.training_state import file_stamp
 
 start_log(snakemake.log[0])
 device = pick_device(snakemake.resources.device, snakemake.threads)
@@ -42,7 +42,7 @@ run = Run(
     batch_size=snakemake.resources.batch_size,
     workers=snakemake.resources.workers,
     origin={
-        "training code": digest(Path(file).read_bytes() for file in given.code),
+        "training code": params.code,
         "pixels": file_stamp(given.pixels),
     },
 )
