@@ -15,7 +15,7 @@ from tracin.arithmetic import Precision, ahead, autocast, matrix_units, send, si
 from tracin.images import normalise, read_batch
 from tracin.loss import Loss
 from tracin.memory import halving
-from tracin.model import final_linear
+from tracin.model import final_linear, folded
 from tracin.samples import Samples
 
 
@@ -31,11 +31,12 @@ def forward(
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield per batch its rows, logits [b, classes] and the final layer's input [b, d].
 
-    The model is put in eval mode; both tensors are float32 and on `device`. A backward pass may
-    start from the logits only if `differentiable`. Without one, the cores of a CPU share a batch
+    Both tensors are float32 and on `device`. A backward pass may start from the logits only if
+    `differentiable`, which puts the model in eval mode. Otherwise the cores of a CPU share a batch
     image by image, so that what is yielded is smaller.
     """
-    model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.eval() if differentiable else folded(model)
     alone = differentiable or device.type != "cpu"
     workers = 1 if alone else min(torch.get_num_threads(), batch_size)
     size = -(-batch_size // workers)
