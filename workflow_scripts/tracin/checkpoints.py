@@ -38,7 +38,7 @@ def weights_hash(state: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode())
-        digest.update(state[name].cpu().contiguous().numpy().tobytes())
+        digest.update(state[name].cpu().contiguous().numpy())
     return digest.hexdigest()
 
 
@@ -86,7 +86,8 @@ def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
         raise UserError(
             f"{path} is damaged: its weights do not match their hash. Delete it and run again."
         )
-    broken = [name for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+    # A sum holds what any of its terms holds, and takes a tenth of the time of asking each.
+    broken = [name for name, t in state.items() if not t.sum(dtype=torch.float64).isfinite()]
     if broken:
         raise UserError(
             f"{path} holds NaN or infinity in {broken[:3]}. Delete it, lower train.learning_rate_* "
