@@ -38,7 +38,7 @@ def weights_hash(state: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode())
-        digest.update(state[name].cpu().contiguous().numpy())
+        digest.update(state[name].cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
