@@ -1,3 +1,6 @@
+include: "rules/arrays.smk"
+
+
 configfile: f"{workflow.basedir}/config.yaml"
 
 
