@@ -32,7 +32,7 @@ def yaml_file(path):
 def library(script):
     """A digest of the library's files that a script imports, directly or not: a param, so that an edit counts.
 
-    As inputs they would be a fifth of the time and memory of a plan with thousands of jobs, and most of
+    As inputs they would be a sixth of the time and memory of a plan with thousands of jobs, and most of
     what it prints.
     """
     found, todo = set(), [SCRIPTS / script]
