@@ -86,7 +86,7 @@ def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
         raise UserError(
             f"{path} is damaged: its weights do not match their hash. Delete it and run again."
         )
-    # A sum holds what any of its terms holds, and takes a tenth of the time of asking each.
+    # A sum holds what any of its terms holds, and takes a third of the time of asking each.
     broken = [name for name, t in state.items() if not t.sum(dtype=torch.float64).isfinite()]
     if broken:
         raise UserError(
