@@ -2,6 +2,8 @@ import argparse
 import os
 import sys
 import zlib
+from itertools import groupby
+from operator import attrgetter
 
 
 def run_own_task():
@@ -24,4 +26,22 @@ def run_own_task():
             os.execvp("sh", ["sh", "-c", zlib.decompress(bytes.fromhex(own)).decode()])
 
 
+def submit_attempts_apart():
+    """Never put a retry into one Slurm job array with first attempts.
+
+    Plugin 2.8 requests the memory and time of an array's first job for all of its tasks, but a retry's grow
+    with the attempt.
+    """
+    if plugin := sys.modules.get("snakemake_executor_plugin_slurm"):
+        together = plugin.Executor._submit_array_jobs
+        attempt = attrgetter("attempt")
+
+        def apart(executor, jobs):
+            for _, same in groupby(sorted(jobs, key=attempt), key=attempt):
+                together(executor, list(same))
+
+        plugin.Executor._submit_array_jobs = apart
+
+
 run_own_task()
+submit_attempts_apart()
