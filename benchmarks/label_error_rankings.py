@@ -26,7 +26,8 @@ NAMES = {
     "self_influence": "TracIn self-influence, as published",
 }
 DRAWN = {"loss", "area_under_margin", "self_influence"}
-FRONT = ["suggested_probability", "suspicion"]
+# learned_late orders the images as the mean loss does, in a smaller unit.
+NO_SIGNALS = ["suggested_probability", "suspicion", "learned_late"]
 
 
 def rankings(results: Path) -> list[Ranking]:
@@ -56,7 +57,7 @@ def signal_rankings(results: Path) -> list[Ranking]:
     # The rank holds what suspicion, rounded near one, no longer tells apart.
     combined = -suspects["rank"].to_numpy(dtype=float)
     found = [Ranking("suspicion", combined, wrong, seconds(results), drawn=True)]
-    for column in suspects.select_dtypes("float").columns.difference(FRONT):
+    for column in suspects.select_dtypes("float").columns.difference(NO_SIGNALS):
         name = NAMES.get(column, column)
         values = suspects[column].to_numpy(dtype=float)
         found.append(Ranking(name, values, wrong, 0.0, drawn=column in DRAWN))

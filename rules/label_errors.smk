@@ -65,7 +65,6 @@ rule votes:
     threads: 2
     params:
         code=library("votes.py"),
-        neighbours=config["label_errors"]["neighbours"],
     script:
         "../workflow_scripts/votes.py"
 

@@ -1,7 +1,6 @@
 """One network's votes on all training images of a label set that it saw a part of."""
 
 from tracin.dynamics import read_dynamics
-from tracin.label_errors.neighbours import nearest
 from tracin.label_errors.views import read_views
 from tracin.label_errors.votes import cast_votes, save_votes
 from tracin.runtime import pick_device, start_log
@@ -10,7 +9,10 @@ from tracin.samples import read_samples
 start_log(snakemake.log[0])
 pick_device("cpu", snakemake.threads)
 given = snakemake.input
-train = read_samples(given.manifest, given.labels, "train")
-views = read_views(given.views).only(train.ids)
-rows, _ = nearest(views.features, snakemake.params.neighbours)
-save_votes(cast_votes(views, rows, read_dynamics(given.dynamics)), snakemake.output.votes)
+votes = cast_votes(
+    read_views(given.views),
+    read_samples(given.manifest, given.labels, "train"),
+    read_samples(given.manifest, given.labels, "val"),
+    read_dynamics(given.dynamics),
+)
+save_votes(votes, snakemake.output.votes)

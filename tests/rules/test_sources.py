@@ -50,7 +50,7 @@ def test_photographs_by_manifest(workflow: Path) -> None:
     for fold in range(2):
         run = workflow / f"results/original-fold{fold}/seed0"
         votes = read_votes(run / "label_errors/votes.safetensors")
-        assert votes.unseen.sum() == 90 and np.isfinite(votes.views).all()
+        assert votes.unseen.sum() == 90 and np.isfinite(votes.output).all()
 
 
 def messy_folder(root: Path) -> None:

@@ -11,7 +11,7 @@ from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_tabl
 CLASSES = ["ant", "bee {0}", "cat"]
 
 
-def run(rows: list[list[float]], labels: list[int], loss_mean: list[float]) -> pd.DataFrame:
+def run(rows: list[list[float]], labels: list[int], late: list[float]) -> pd.DataFrame:
     """A signal table by hand; sample ids are 10, 20, ..."""
     n = len(labels)
     none = [np.zeros(0, dtype=np.int64)] * n
@@ -19,7 +19,7 @@ def run(rows: list[list[float]], labels: list[int], loss_mean: list[float]) -> p
         {
             "train_id": np.arange(1, n + 1) * 10,
             "label_index": np.array(labels, dtype=np.int16),
-            "loss_mean": np.array(loss_mean, dtype=np.float32),
+            "learned_late": np.array(late, dtype=np.float32),
             "neighbour_labels": np.full(n, 0.75, dtype=np.float32),
             "area_under_margin": np.full(n, -1, dtype=np.float32),
             "opposition": np.zeros(n, dtype=np.float32),
@@ -63,8 +63,9 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
 def test_common_confusions_weigh_more() -> None:
     """Label ant, and bee and cat as likely: if bees are often labelled ant, it is a bee."""
     shares = np.array([[0.3, 0.08, 0.005], [0.0, 0.25, 0.0], [0.0, 0.0, 0.365]])
-    found = true_class(run([[0.2, 0.4, 0.4]], [0], [1.0]), shares)[0]
-    odds = np.array([0.2, 0.4 * np.sqrt(0.08 / 0.33), 0.4 * np.sqrt(0.005 / 0.37)])
+    found = true_class(run([[0.2, 0.4, 0.4]] * 100, [0] * 100, [1.0] * 100), shares)[0]
+    # 30, 8 and 0.5 of 30, 33 and 37 images, and one more in each of the three cells.
+    odds = np.array([0.2 * np.sqrt(31 / 33), 0.4 * np.sqrt(9 / 36), 0.4 * np.sqrt(1.5 / 40)])
     np.testing.assert_allclose(found, odds / odds.sum(), rtol=1e-5)
 
 
@@ -73,7 +74,7 @@ def test_runs_are_averaged_and_must_agree() -> None:
     second = run([[0.2, 0.8, 0.0]], [0], [3.0])
     joined = averaged([first, second])
     np.testing.assert_allclose(joined["probabilities"][0][:2], [0.5, 0.5], rtol=1e-4)
-    assert joined["loss_mean"].tolist() == [2.0]
+    assert joined["learned_late"].tolist() == [2.0]
     with pytest.raises(ValueError, match="different training images or labels"):
         averaged([first, run([[0.2, 0.8, 0.0]], [1], [3.0])])
 

@@ -8,59 +8,83 @@ from tracin.label_errors.votes import (
     Votes,
     cast_votes,
     joined,
+    memorised,
     out_of_fold,
     posterior,
     read_votes,
     save_votes,
 )
+from tracin.samples import Samples
 
 NAN = float("nan")
-EVEN, SURE = np.log([[0.5, 0.5]]), np.log([[0.9, 0.1]])
+# Three training images, the second of which was left out, and four validation images.
+TRAIN = Samples(np.array([3, 5, 8]), np.array([1, 0, 1]))
+VAL = Samples(np.array([11, 12, 13, 14]), np.zeros(4, dtype=np.int64))
+DYNAMICS = {
+    "sample_id": np.array([3, 8]),
+    "loss": np.array([[1.0, 5.0], [NAN, 7.0]]),
+}
 
 
-def votes(views: list[float], recent: float, loss: float) -> Votes:
+def views(right: int) -> Views:
+    """Sure of every training label, and of as many validation labels as said."""
+    trained = [[0.2, 0.8], [0.9, 0.1], [0.4, 0.6]]
+    held_out = [[0.9, 0.1]] * right + [[0.1, 0.9]] * (4 - right)
+    probabilities = np.array(trained + held_out, dtype=np.float32)
+    ids = np.concatenate([TRAIN.ids, VAL.ids])
+    return Views(ids, probabilities, probabilities, np.eye(7, dtype=np.float32))
+
+
+def votes(output: list[float], late: float) -> Votes:
     """Votes on two images of one class each, by hand: the second was not trained on."""
-    both = np.array(views, dtype=np.float32)[:, None]
     return Votes(
         np.array([3, 5]),
-        np.array([[recent], [NAN]], dtype=np.float32),
-        both,
-        both * 2,
-        np.array([loss, NAN], dtype=np.float32),
+        np.array(output, dtype=np.float32)[:, None],
+        np.array(output, dtype=np.float32)[:, None],
+        np.array([late, NAN], dtype=np.float32),
     )
 
 
-def test_a_network_votes_on_all_images_and_recalls_those_it_had(tmp_path) -> None:
-    probabilities = np.array([[0.25, 0.75], [1.0, 0.0], [0.5, 0.5]], dtype=np.float32)
-    views = Views(np.array([3, 5, 8]), probabilities, probabilities, np.zeros((3, 2)))
-    dynamics = {
-        "sample_id": np.array([3, 8]),
-        "log_probabilities": np.array([[-1, -2], [-3, -4]], dtype=np.float32),
-        "loss": np.array([[1.0, 5.0], [NAN, 7.0]]),
-    }
-    found = cast_votes(views, np.array([[1, 2], [0, 2], [0, 1]]), dynamics)
-    np.testing.assert_array_equal(found.recent[:, 0], [-1, NAN, -3])
-    np.testing.assert_array_equal(found.loss_mean, [1.0, NAN, 6.0])
+def test_memorised_is_the_part_of_what_was_unknown() -> None:
+    assert memorised(0.7, 0.7) == memorised(0.6, 0.7) == 0.0
+    assert memorised(1.0, 0.7) == 1.0
+    assert memorised(0.9, 0.6) == pytest.approx(0.75)
+    assert memorised(1.0, 1.0) == 0.0
+
+
+@pytest.mark.parametrize(("right", "share"), [(4, 0.0), (3, 1.0)])
+def test_training_counts_as_far_as_it_was_learned_by_heart(right: int, share: float) -> None:
+    """All labels of the training are known, but not all of the validation: by heart."""
+    found = cast_votes(views(right), TRAIN, VAL, DYNAMICS)
+    np.testing.assert_allclose(found.output, np.log(views(right).probabilities[:3]), rtol=1e-6)
+    np.testing.assert_allclose(found.late, [share * 1.0, NAN, share * 6.0])
     assert found.unseen.tolist() == [False, True, False]
-    np.testing.assert_allclose(found.views, np.log(np.maximum(probabilities, 1e-12)))
-    np.testing.assert_allclose(np.exp(found.around)[0], [0.75, 0.25])
+    assert found.features.shape[0] == 3
+
+
+def test_votes_are_written_and_read(tmp_path) -> None:
+    found = cast_votes(views(3), TRAIN, VAL, DYNAMICS)
     save_votes(found, tmp_path / "votes.safetensors")
     again = read_votes(tmp_path / "votes.safetensors")
     for name, array in vars(found).items():
         np.testing.assert_array_equal(array, vars(again)[name])
 
 
+def test_dynamics_of_other_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="forcerun train"):
+        cast_votes(views(3), TRAIN, VAL, DYNAMICS | {"sample_id": np.array([3, 9])})
+
+
 def test_networks_are_averaged_and_training_counts_where_it_was() -> None:
-    whole = Votes(*(np.nan_to_num(a, nan=-7.0) for a in vars(votes([-1, -2], -4, 1)).values()))
-    both = joined([whole, votes([-3, -5], -8, 2)])
-    np.testing.assert_allclose(both.views, [[-2.0], [-3.5]])
-    np.testing.assert_allclose(both.around, [[-4], [-7]])
-    np.testing.assert_allclose(both.recent, [[-6], [-7]])
-    np.testing.assert_allclose(both.loss_mean, [1.5, -7])
+    whole = Votes(*(np.nan_to_num(a, nan=-7.0) for a in vars(votes([-1, -2], 1)).values()))
+    both = joined([whole, votes([-3, -5], 2)])
+    np.testing.assert_allclose(both.output, [[-2.0], [-3.5]])
+    np.testing.assert_allclose(both.features, [[-1, -3], [-2, -5]])
+    np.testing.assert_allclose(both.late, [1.5, -7])
 
 
 def test_only_networks_without_the_image_count_out_of_fold() -> None:
-    part = votes([-3, -5], -8, 2)
+    part = votes([-3, -5], 2)
     mirrored = Votes(part.sample_id, *(a[::-1] for a in list(vars(part).values())[1:]))
     found = out_of_fold([part, mirrored])
     assert found is not None
@@ -69,17 +93,25 @@ def test_only_networks_without_the_image_count_out_of_fold() -> None:
 
 
 def test_votes_on_other_images_are_refused() -> None:
-    part = votes([-3, -5], -8, 2)
+    part = votes([-3, -5], 2)
     other = Votes(np.array([3, 6]), *list(vars(part).values())[1:])
     with pytest.raises(ValueError, match="forcerun votes"):
         joined([part, other])
 
 
-def by_hand(recent: np.ndarray, views: np.ndarray, around: np.ndarray) -> Votes:
-    return Votes(np.zeros(1, dtype=np.int64), recent, views, around, np.zeros(1))
+def test_posterior_is_the_normalised_product_with_the_probe() -> None:
+    """Features that say nothing leave the probe with the share of the labels among the others."""
+    n, labels = 20, np.arange(20) % 4 // 3  # a quarter of the labels is 1
+    output = np.log(np.tile([[0.9, 0.1]], (n, 1)))
+    given = Votes(np.arange(n), output, np.ones((n, 1)), np.zeros(n))
+    odds = 9 * 3
+    np.testing.assert_allclose(posterior(given, labels)[:, 1], 1 / (1 + odds), rtol=1e-3)
 
 
-def test_posterior_is_the_normalised_product() -> None:
-    np.testing.assert_allclose(posterior(by_hand(SURE, EVEN, EVEN)), [[0.9, 0.1]])
-    np.testing.assert_allclose(posterior(by_hand(EVEN, SURE, SURE)), [[0.9, 0.1]])
-    np.testing.assert_allclose(posterior(by_hand(EVEN, SURE, EVEN)), [[0.75, 0.25]])
+def test_the_network_stands_in_for_a_probe_without_a_say() -> None:
+    """The only image of its class."""
+    labels = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2])
+    output = np.log(np.tile([[0.5, 0.3, 0.2]], (11, 1)))
+    given = Votes(np.arange(11), output, np.eye(11), np.zeros(11))
+    squares = np.array([0.5, 0.3, 0.2]) ** 2
+    np.testing.assert_allclose(posterior(given, labels)[-1], squares / squares.sum())

@@ -15,14 +15,15 @@ from tracin.label_errors.votes import VOTES
 EVIDENCE = ["opponents", "proponents", "neighbours"]
 
 
-def score(probabilities: np.ndarray, loss_mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def score(probabilities: np.ndarray, late: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """What the ranking goes by, [n]: -log q_y + a quarter of the mean loss of training.
 
-    q, `probabilities` [n, C], says which class is the true one (`true_class`); `loss_mean` [n]
-    tells labels that were learned late, by heart, from those that were plain from the beginning.
-    docs/method.md has the measurements.
+    q, `probabilities` [n, C], says which class is the true one (`true_class`). The mean loss
+    tells labels that were learned late, by heart, from those that were plain from the beginning;
+    `late` [n] is as much of it as was learned by heart (`votes.cast_votes`). docs/method.md has
+    the measurements.
     """
-    return signals.loss(probabilities, labels) + loss_mean / 4.0
+    return signals.loss(probabilities, labels) + late / 4.0
 
 
 def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -57,10 +58,12 @@ def true_class(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:
 
     Bayes' rule: what the networks say of the image, times how often an image of that class gets
     this label, from the estimated `shares` [C, C] of label i and true class j (a noise transition
-    matrix: Patrini et al., CVPR 2017). Its square root is taken, as it is itself an estimate.
+    matrix: Patrini et al., CVPR 2017). As it is itself an estimate, each of its counts is raised
+    by one (Laplace's rule of succession) and its square root taken.
     """
     products = signals.log(np.stack(joined["probabilities"].to_list()))
-    transition = signals.log(shares / shares.sum(axis=0, keepdims=True))
+    counts = shares * len(joined) + 1.0
+    transition = signals.log(counts / counts.sum(axis=0, keepdims=True))
     return softmax(products + 0.5 * transition[joined["label_index"]], axis=1)
 
 
@@ -96,7 +99,7 @@ def suspect_table(
             "suggested_probability": other.astype(np.float32),
         }
     )
-    scores = score(probabilities, joined["loss_mean"].to_numpy(np.float64), labels)
+    scores = score(probabilities, joined["learned_late"].to_numpy(np.float64), labels)
     front["suspicion"] = (-np.expm1(-scores)).astype(np.float32)
     order = np.lexsort((front["train_id"], -scores))
     given = signals.own(probabilities, labels)

@@ -12,7 +12,7 @@ from tracin.errors import UserError
 from tracin.influence import Slot
 from tracin.label_errors import signals
 from tracin.label_errors.evidence import listed, opposition
-from tracin.label_errors.neighbours import nearest
+from tracin.label_errors.neighbours import mean_over, nearest
 from tracin.label_errors.validation import influence_on_classes
 from tracin.label_errors.views import Views
 from tracin.label_errors.votes import Votes, cast_votes, joined, out_of_fold, posterior
@@ -47,15 +47,15 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     _check_samples(run)
     views = run.views.only(ids)
     rows, _ = nearest(views.features, k)
-    networks = [cast_votes(views, rows, run.dynamics), *run.folds]
+    networks = [cast_votes(run.views, run.train, run.val, run.dynamics), *run.folds]
     votes = joined(networks)
-    best = posterior(votes)
+    best = posterior(votes, labels)
     columns = _from_outputs(run.dynamics, views, labels)
-    columns["loss_mean"] = votes.loss_mean
+    columns["learned_late"] = votes.late
     if (unseen := out_of_fold(networks)) is not None:
         columns["loss_out_of_fold"] = -signals.own(unseen, labels)
     columns["neighbour_labels"] = signals.neighbour_labels(rows, labels)
-    columns["neighbour_probability"] = -signals.own(networks[0].around, labels)
+    columns["neighbour_probability"] = -signals.own(mean_over(rows, views.probabilities), labels)
     columns |= _from_influence(run, signals.strongest_other(best, labels)[0])
     frame = pd.DataFrame({"train_id": ids, "label_index": labels.astype(np.int16)})
     for name, values in columns.items():
@@ -87,6 +87,7 @@ def _from_outputs(
         "loss_views": signals.loss(views.probabilities, labels),
         "margin_views": signals.margin(views.probabilities, labels),
         "loss_recent": -signals.own(dynamics["log_probabilities"], labels),
+        "loss_mean": signals.mean_loss(dynamics["loss"]),
         "area_under_margin": signals.area_under_margin(dynamics["margin"]),
         "forgetting": signals.forgetting(dynamics["predicted"], labels),
         "confident_learning": signals.confident_learning(views.probabilities, labels),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,46 +14,72 @@ from scipy.special import softmax
 from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.label_errors import signals
-from tracin.label_errors.neighbours import mean_over
+from tracin.label_errors.probe import principal, probe
 from tracin.label_errors.views import Views
+from tracin.samples import Samples
 
-VOTES = 2  # training's, and that of the best weights
+VOTES = 2  # the network's, and that of a probe on its features
 
 
 @dataclass(frozen=True)
 class Votes:
-    """Of n training images: log-probabilities, float32 [n, classes], and the loss of training."""
+    """What a network says of n training images."""
 
     sample_id: np.ndarray  # int64 [n], rising
-    recent: np.ndarray  # the last epochs of training; NaN where an image was not trained on
-    views: np.ndarray  # the best weights, of the image in several views
-    around: np.ndarray  # the same of its nearest neighbours
-    loss_mean: np.ndarray  # float32 [n], over the epochs; NaN where an image was not trained on
+    output: np.ndarray  # float32 [n, classes], log-probabilities averaged over its views
+    features: np.ndarray  # float32 [n, d], for a probe
+    late: np.ndarray  # float32 [n], see `cast_votes`; NaN where an image was not trained on
 
     @property
     def unseen(self) -> np.ndarray:
         """The images that the network was not trained on, bool [n]."""
-        return np.isnan(self.loss_mean)
+        return np.isnan(self.late)
 
 
-def cast_votes(views: Views, neighbours: np.ndarray, dynamics: Mapping[str, np.ndarray]) -> Votes:
-    """The votes of one network on the images of `views`, whose neighbours are rows [n, k]."""
-    recent = np.full_like(views.probabilities, np.nan)
-    loss_mean = np.full(len(recent), np.nan, dtype=np.float32)
-    rows = np.searchsorted(views.sample_id, dynamics["sample_id"])
-    recent[rows] = dynamics["log_probabilities"]
-    loss_mean[rows] = signals.mean_loss(dynamics["loss"])
-    around = mean_over(neighbours, views.probabilities)
-    return Votes(
-        views.sample_id, recent, signals.log(views.probabilities), signals.log(around), loss_mean
-    )
+def memorised(trained: float, held_out: float) -> float:
+    """How much of what it could not know a network knows on the images of its training.
+
+    From the shares of given labels that its views agree with there and on the validation images:
+    0 where they are the same, 1 where training was learned by heart.
+    """
+    return float(np.clip((trained - held_out) / max(1.0 - held_out, 1e-12), 0.0, 1.0))
+
+
+def cast_votes(
+    views: Views, train: Samples, val: Samples, dynamics: Mapping[str, np.ndarray]
+) -> Votes:
+    """The votes of one network on the `train` images, some of which it was trained on.
+
+    `late` is their mean loss over all epochs of training, which tells the labels that were learned
+    late: where they are learned by heart, the final outputs only repeat them. Where they are not,
+    it says less than the outputs, so it counts in proportion to `memorised`.
+
+    Raises:
+        UserError: the views or the dynamics are about other images.
+    """
+    said, held_out = views.only(train.ids), views.only(val.ids)
+    rows = _rows(train.ids, dynamics["sample_id"])
+    trained = said.probabilities[rows].argmax(axis=1) == train.labels[rows]
+    validated = held_out.probabilities.argmax(axis=1) == val.labels
+    late = np.full(len(train), np.nan, dtype=np.float32)
+    late[rows] = memorised(trained.mean(), validated.mean()) * signals.mean_loss(dynamics["loss"])
+    return Votes(train.ids, signals.log(said.probabilities), principal(said.features), late)
+
+
+def _rows(ids: np.ndarray, some: np.ndarray) -> np.ndarray:
+    rows = np.minimum(np.searchsorted(ids, some), len(ids) - 1)
+    if not np.array_equal(ids[rows], some):
+        raise UserError(
+            "The dynamics of this run are about other samples. Run again with --forcerun train."
+        )
+    return rows
 
 
 def joined(networks: Sequence[Votes]) -> Votes:
-    """The mean votes of several networks, training's of those that were trained on the image.
+    """The votes of several networks: mean outputs, features side by side.
 
     Geometric means of probabilities: an ensemble (Lakshminarayanan, Pritzel and Blundell,
-    NeurIPS 2017).
+    NeurIPS 2017). `late` is the mean of those that were trained on the image.
 
     Raises:
         UserError: they are about other images.
@@ -63,8 +89,12 @@ def joined(networks: Sequence[Votes]) -> Votes:
         raise UserError(
             "The votes of the networks are about other images. Run again with --forcerun votes."
         )
-    names = [f.name for f in fields(Votes)][1:]
-    return Votes(first, *(np.nanmean([getattr(v, n) for v in networks], axis=0) for n in names))
+    return Votes(
+        first,
+        np.mean([v.output for v in networks], axis=0),
+        np.concatenate([v.features for v in networks], axis=1),
+        np.nanmean([v.late for v in networks], axis=0),
+    )
 
 
 def out_of_fold(networks: Sequence[Votes]) -> np.ndarray | None:
@@ -75,18 +105,18 @@ def out_of_fold(networks: Sequence[Votes]) -> np.ndarray | None:
     weights = np.stack([v.unseen for v in networks]).astype(np.float32)
     if not weights.any():
         return None
-    total = sum(v.views * w[:, None] for v, w in zip(networks, weights, strict=True))
+    total = sum(v.output * w[:, None] for v, w in zip(networks, weights, strict=True))
     return np.asarray(total / weights.sum(axis=0)[:, None])
 
 
-def posterior(given: Votes) -> np.ndarray:
+def posterior(given: Votes, labels: np.ndarray) -> np.ndarray:
     """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
 
-    The two votes are training's recent epochs and the best weights; the latter share theirs
-    between what they say of the image itself and of its neighbours.
+    The experts are the network and a probe on its features; where the probe has no say, the
+    network's vote stands for it.
     """
-    total = given.recent + 0.5 * (given.views + given.around)
-    return softmax(total.astype(np.float64), axis=1)
+    probed = probe(given.features, labels, given.output.shape[1])
+    return softmax(given.output + np.where(np.isnan(probed), given.output, probed), axis=1)
 
 
 def save_votes(votes: Votes, path: Path | str) -> None:

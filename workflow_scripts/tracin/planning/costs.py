@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tracin.label_errors.probe import DIRECTIONS, PARTS
 from tracin.planning.network import Network
 from tracin.planning.plan import Job
 from tracin.planning.rates import Rates
@@ -22,6 +23,7 @@ LISTED = 10  # bytes of a row of a Parquet list, compressed
 LISTED_TEXT = 110  # the same as CSV, with paths
 LISTED_FRAME = 300  # the same in memory, as a pandas frame that is being written
 MOST_NEIGHBOURS = 2**30  # scikit-learn's working memory
+PROBE_STEPS = 250  # of a fit, two thin products each, which take five times as long as wide ones
 LIBRARIES = 2e8  # scikit-learn, SciPy and cleanlab once they are loaded
 
 
@@ -190,14 +192,27 @@ class Costs:
         return Cost(disk=rows * (LISTED + 12 + LISTED_TEXT), host=rows * LISTED_FRAME)
 
     def signals(self, wildcards: Mapping[str, str]) -> Cost:
+        images, classes = self.data.splits["train"], self.data.classes
         seconds, memory = self._neighbours()
-        disk = self.data.splits["train"] * (FLOAT * self.data.classes + 500)
-        return Cost(seconds=seconds, disk=disk, host=LIBRARIES + memory)
+        width = min(DIRECTIONS, self.network.width)
+        products = images * classes * PARTS * PROBE_STEPS * 2 * 5 * width / self.network.width
+        # Those of each network, all in one, and a copy.
+        features = (3 * fold_networks(self.settings) + 5) * images * width * FLOAT
+        return Cost(
+            seconds=seconds + products / self.rates["pairs"],
+            disk=images * (FLOAT * classes + 500),
+            host=LIBRARIES + max(memory, features),
+        )
 
     def votes(self, wildcards: Mapping[str, str]) -> Cost:
-        seconds, memory = self._neighbours()
-        disk = self.data.splits["train"] * FLOAT * (3 * self.data.classes + 3)
-        return Cost(seconds=seconds, disk=disk, host=LIBRARIES + memory)
+        images, width = self.data.splits["train"], self.network.width
+        directions = min(DIRECTIONS, width)
+        return Cost(
+            # Products for the principal directions, and for the coordinates along them.
+            seconds=images * (width + directions) / self.rates["pairs"],
+            disk=images * FLOAT * (self.data.classes + directions + 3),
+            host=LIBRARIES + 4 * images * width * FLOAT,
+        )
 
     def outliers(self, wildcards: Mapping[str, str]) -> Cost:
         seconds, memory = self._neighbours()

@@ -1,0 +1,63 @@
+"""Probes: fitted to the other images only."""
+
+import numpy as np
+import pytest
+
+from tracin.label_errors import probe as module
+from tracin.label_errors.probe import PARTS, parts, principal, probe
+
+
+def clouds(n: int, wrong: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features of two classes far apart, their labels, and which of those were flipped."""
+    rng = np.random.default_rng(0)
+    truth = np.arange(n) % 2
+    features = np.eye(2)[truth] + rng.normal(0, 0.1, (n, 2))
+    flipped = rng.choice(n, wrong, replace=False)
+    labels = truth.copy()
+    labels[flipped] = 1 - labels[flipped]
+    return features, labels, flipped
+
+
+def test_a_wrong_label_does_not_speak_for_itself() -> None:
+    features, labels, flipped = clouds(100, 5)
+    said = probe(features, labels, 2)
+    losses = -said[np.arange(100), labels]
+    assert set(np.argsort(losses)[-5:]) == set(flipped)
+    np.testing.assert_allclose(np.exp(said).sum(axis=1), 1.0)
+
+
+def test_its_own_label_changes_nothing_of_what_is_said_of_an_image() -> None:
+    features, labels, _ = clouds(100, 0)
+    other = labels.copy()
+    other[99] = 1 - other[99]  # the last of either class, so all others keep their fifths
+    before, after = probe(features, labels, 2), probe(features, other, 2)
+    np.testing.assert_allclose(before[99], after[99], atol=0.05)
+
+
+def test_a_class_that_the_others_lack_is_left_open() -> None:
+    features, labels, _ = clouds(40, 0)
+    labels[7] = 2
+    said = probe(features, labels, 4)
+    assert np.isnan(said[7]).all() and np.isfinite(np.delete(said, 7, axis=0)).all()
+    assert np.isnan(probe(features, np.zeros(40, dtype=int), 1)).all()
+
+
+def test_parts_hold_a_fifth_of_each_class_in_order() -> None:
+    labels = np.array([0] * 10 + [1] * 7)
+    part = parts(labels)
+    assert part[:10].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert part[10:].tolist() == [0, 0, 1, 2, 2, 3, 4]
+    assert set(part) == set(range(PARTS))
+
+
+def test_principal_coordinates_keep_what_few_directions_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "DIRECTIONS", 3)
+    rng = np.random.default_rng(0)
+    low = rng.normal(size=(50, 3)) @ rng.normal(size=(3, 9))
+    found = principal(low)
+    assert found.shape == (50, 3)
+    centred = low - low.mean(axis=0)
+    np.testing.assert_allclose(found @ found.T, centred @ centred.T, atol=1e-8)
+    assert principal(low[:2]).shape == (2, 9)
