@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tracin.errors import UserError
 from tracin.influence import Slot
 from tracin.label_errors import signals
 from tracin.label_errors.evidence import listed, opposition
@@ -16,7 +15,7 @@ from tracin.label_errors.neighbours import mean_over, nearest
 from tracin.label_errors.validation import influence_on_classes
 from tracin.label_errors.views import Views
 from tracin.label_errors.votes import Votes, cast_votes, joined, out_of_fold, posterior
-from tracin.samples import Samples
+from tracin.samples import Samples, rows_of
 
 
 @dataclass(frozen=True)
@@ -73,10 +72,8 @@ def _check_samples(run: RunFiles) -> None:
         "self-influence": run.self_influence["train_id"].to_numpy(),
     }
     for name, ids in given.items():
-        if not np.array_equal(run.train.ids, ids):
-            raise UserError(
-                f"The {name} of this run are about other samples. Run again with --forcerun train."
-            )
+        rows_of(run.train.ids, ids, name)
+        rows_of(ids, run.train.ids, name)
 
 
 def _from_outputs(

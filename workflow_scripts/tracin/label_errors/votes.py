@@ -16,7 +16,7 @@ from tracin.files import atomic_path
 from tracin.label_errors import signals
 from tracin.label_errors.probe import principal, probe
 from tracin.label_errors.views import Views
-from tracin.samples import Samples
+from tracin.samples import Samples, rows_of
 
 VOTES = 2  # the network's, and that of a probe on its features
 
@@ -58,21 +58,12 @@ def cast_votes(
         UserError: the views or the dynamics are about other images.
     """
     said, held_out = views.only(train.ids), views.only(val.ids)
-    rows = _rows(train.ids, dynamics["sample_id"])
+    rows = rows_of(train.ids, dynamics["sample_id"], "dynamics")
     trained = said.probabilities[rows].argmax(axis=1) == train.labels[rows]
     validated = held_out.probabilities.argmax(axis=1) == val.labels
     late = np.full(len(train), np.nan, dtype=np.float32)
     late[rows] = memorised(trained.mean(), validated.mean()) * signals.mean_loss(dynamics["loss"])
     return Votes(train.ids, signals.log(said.probabilities), principal(said.features), late)
-
-
-def _rows(ids: np.ndarray, some: np.ndarray) -> np.ndarray:
-    rows = np.minimum(np.searchsorted(ids, some), len(ids) - 1)
-    if not np.array_equal(ids[rows], some):
-        raise UserError(
-            "The dynamics of this run are about other samples. Run again with --forcerun train."
-        )
-    return rows
 
 
 def joined(networks: Sequence[Votes]) -> Votes:
