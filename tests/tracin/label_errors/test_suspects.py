@@ -65,7 +65,7 @@ def test_common_confusions_weigh_more() -> None:
     shares = np.array([[0.3, 0.08, 0.005], [0.0, 0.25, 0.0], [0.0, 0.0, 0.365]])
     found = true_class(run([[0.2, 0.4, 0.4]] * 100, [0] * 100, [1.0] * 100), shares)[0]
     # 30, 8 and 0.5 of 30, 33 and 37 images, and one more in each of the three cells.
-    odds = np.array([0.2 * np.sqrt(31 / 33), 0.4 * np.sqrt(9 / 36), 0.4 * np.sqrt(1.5 / 40)])
+    odds = np.array([0.2 * 31 / 33, 0.4 * 9 / 36, 0.4 * 1.5 / 40])
     np.testing.assert_allclose(found, odds / odds.sum(), rtol=1e-5)
 
 

@@ -58,13 +58,13 @@ def true_class(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:
 
     Bayes' rule: what the networks say of the image, times how often an image of that class gets
     this label, from the estimated `shares` [C, C] of label i and true class j (a noise transition
-    matrix: Patrini et al., CVPR 2017). As it is itself an estimate, each of its counts is raised
-    by one (Laplace's rule of succession) and its square root taken.
+    matrix: Patrini et al., CVPR 2017), each of its counts raised by one (Laplace's rule of
+    succession).
     """
     products = signals.log(np.stack(joined["probabilities"].to_list()))
     counts = shares * len(joined) + 1.0
     transition = signals.log(counts / counts.sum(axis=0, keepdims=True))
-    return softmax(products + 0.5 * transition[joined["label_index"]], axis=1)
+    return softmax(products + transition[joined["label_index"]], axis=1)
 
 
 def signal_names(frame: pd.DataFrame) -> list[str]:
