@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from tracin.label_errors import probe as module
 from tracin.label_errors.probe import PARTS, parts, principal, probe
@@ -40,6 +41,16 @@ def test_a_class_that_the_others_lack_is_left_open() -> None:
     said = probe(features, labels, 4)
     assert np.isnan(said[7]).all() and np.isfinite(np.delete(said, 7, axis=0)).all()
     assert np.isnan(probe(features, np.zeros(40, dtype=int), 1)).all()
+
+
+def test_the_number_of_threads_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(0, 0.05, (600, 300)).astype(np.float32), rng.integers(0, 5, 600)
+    said = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            said.append(probe(features, labels, 5))
+    np.testing.assert_array_equal(said[0], said[1])
 
 
 def test_parts_hold_a_fifth_of_each_class_in_order() -> None:

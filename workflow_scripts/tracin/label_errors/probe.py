@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from tracin.label_errors import signals
 
@@ -20,7 +21,8 @@ def principal(features: np.ndarray) -> np.ndarray:
     """
     if min(features.shape) <= DIRECTIONS:
         return features
-    return PCA(DIRECTIONS, svd_solver="covariance_eigh").fit_transform(features)
+    with one_thread():
+        return PCA(DIRECTIONS, svd_solver="covariance_eigh").fit_transform(features)
 
 
 def probe(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -30,7 +32,7 @@ def probe(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
     workshop), fitted to all but a fifth of the rows [n, d] at a time. NaN where the other rows
     have no image of the label's class: nothing can be said of it there.
     """
-    features = principal(features)
+    features = principal(features).astype(np.float64)
     said = np.full((len(labels), classes), np.nan)
     part = parts(labels)
     for number in range(PARTS):
@@ -40,11 +42,17 @@ def probe(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
         if len(known) < 2 or not judged.any():
             continue
         model = LogisticRegression(C=WEIGHT_OF_FIT, max_iter=1000)
-        model.fit(features[rest], labels[rest])
+        with one_thread():
+            model.fit(features[rest], labels[rest])
         probabilities = np.zeros((judged.sum(), classes))
         probabilities[:, known] = model.predict_proba(features[judged])
         said[judged] = signals.log(probabilities)
     return said
+
+
+def one_thread() -> threadpool_limits:
+    """Several threads round sums in another order, which a fit makes visible."""
+    return threadpool_limits(1, user_api="blas")
 
 
 def parts(labels: np.ndarray) -> np.ndarray:
