@@ -42,10 +42,10 @@ def probe(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
         if len(known) < 2 or not judged.any():
             continue
         model = LogisticRegression(C=WEIGHT_OF_FIT, max_iter=1000)
+        probabilities = np.zeros((judged.sum(), classes))
         with one_thread():
             model.fit(features[rest], labels[rest])
-        probabilities = np.zeros((judged.sum(), classes))
-        probabilities[:, known] = model.predict_proba(features[judged])
+            probabilities[:, known] = model.predict_proba(features[judged])
         said[judged] = signals.log(probabilities)
     return said
 
