@@ -49,20 +49,6 @@ def read_samples(manifest: Path | str, labels: Path | str, split: str | None) ->
     return Samples(ids, label_set["label_index"].to_numpy()[chosen].astype(np.int64))
 
 
-def rows_of(ids: np.ndarray, some: np.ndarray, name: str) -> np.ndarray:
-    """Where each of `some` is among `ids`, both ascending; `name` says whose they are.
-
-    Raises:
-        UserError: one is not there.
-    """
-    rows = np.minimum(np.searchsorted(ids, some), len(ids) - 1)
-    if not np.array_equal(ids[rows], some):
-        raise UserError(
-            f"The {name} of this run are about other samples. Run again with --forcerun train."
-        )
-    return rows
-
-
 def block_rows(size: int, block: int, blocks: int) -> slice:
     """Rows of block `block` of `blocks` nearly equal ones among `size` rows."""
     return slice(size * block // blocks, size * (block + 1) // blocks)

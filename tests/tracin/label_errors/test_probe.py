@@ -21,7 +21,7 @@ def clouds(n: int, wrong: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_a_wrong_label_does_not_speak_for_itself() -> None:
     features, labels, flipped = clouds(100, 5)
-    said = probe(features, labels, 2)
+    said = probe(features, labels, np.ones(100), 2)
     losses = -said[np.arange(100), labels]
     assert set(np.argsort(losses)[-5:]) == set(flipped)
     np.testing.assert_allclose(np.exp(said).sum(axis=1), 1.0)
@@ -31,16 +31,30 @@ def test_its_own_label_changes_nothing_of_what_is_said_of_an_image() -> None:
     features, labels, _ = clouds(100, 0)
     other = labels.copy()
     other[99] = 1 - other[99]  # the last of either class, so all others keep their fifths
-    before, after = probe(features, labels, 2), probe(features, other, 2)
+    before, after = (
+        probe(features, labels, np.ones(100), 2),
+        probe(features, other, np.ones(100), 2),
+    )
     np.testing.assert_allclose(before[99], after[99], atol=0.05)
+
+
+def test_an_image_counts_by_its_weight() -> None:
+    """Without the flipped ones it is as if they were not there."""
+    features, labels, flipped = clouds(100, 5)
+    weights = np.ones(100)
+    weights[flipped] = 0.0
+    before = probe(features, labels, np.ones(100), 2)
+    after = probe(features, labels, weights, 2)
+    losses = [-said[flipped, labels[flipped]] for said in (before, after)]
+    assert losses[1].mean() > losses[0].mean() + 1.0
 
 
 def test_a_class_that_the_others_lack_is_left_open() -> None:
     features, labels, _ = clouds(40, 0)
     labels[7] = 2
-    said = probe(features, labels, 4)
+    said = probe(features, labels, np.ones(40), 4)
     assert np.isnan(said[7]).all() and np.isfinite(np.delete(said, 7, axis=0)).all()
-    assert np.isnan(probe(features, np.zeros(40, dtype=int), 1)).all()
+    assert np.isnan(probe(features, np.zeros(40, dtype=int), np.ones(40), 1)).all()
 
 
 def test_the_number_of_threads_changes_nothing() -> None:
@@ -49,7 +63,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
     said = []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
-            said.append(probe(features, labels, 5))
+            said.append(probe(features, labels, np.ones(600), 5))
     np.testing.assert_array_equal(said[0], said[1])
 
 

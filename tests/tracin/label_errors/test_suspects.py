@@ -5,8 +5,14 @@ import pandas as pd
 import pytest
 
 from tracin.label_errors import signals
-from tracin.label_errors.estimate import estimate, expected_precision, joint_shares, off_diagonal
-from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table, true_class
+from tracin.label_errors.estimate import (
+    estimate,
+    expected_precision,
+    joint_shares,
+    off_diagonal,
+    true_class,
+)
+from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table
 
 CLASSES = ["ant", "bee {0}", "cat"]
 
@@ -63,7 +69,8 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
 def test_common_confusions_weigh_more() -> None:
     """Label ant, and bee and cat as likely: if bees are often labelled ant, it is a bee."""
     shares = np.array([[0.3, 0.08, 0.005], [0.0, 0.25, 0.0], [0.0, 0.0, 0.365]])
-    found = true_class(run([[0.2, 0.4, 0.4]] * 100, [0] * 100, [1.0] * 100), shares)[0]
+    products, labels = np.log([[0.2, 0.4, 0.4]] * 100), np.zeros(100, dtype=np.int64)
+    found = true_class(products, labels, shares)[0]
     # 30, 8 and 0.5 of 30, 33 and 37 images, and one more in each of the three cells.
     odds = np.array([0.2 * 31 / 33, 0.4 * 9 / 36, 0.4 * 1.5 / 40])
     np.testing.assert_allclose(found, odds / odds.sum(), rtol=1e-5)

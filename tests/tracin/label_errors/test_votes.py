@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from tracin.label_errors.probe import probe
 from tracin.label_errors.views import Views
 from tracin.label_errors.votes import (
     Votes,
@@ -99,13 +101,23 @@ def test_votes_on_other_images_are_refused() -> None:
         joined([part, other])
 
 
-def test_posterior_is_the_normalised_product_with_the_probe() -> None:
-    """Features that say nothing leave the probe with the share of the labels among the others."""
-    n, labels = 20, np.arange(20) % 4 // 3  # a quarter of the labels is 1
-    output = np.log(np.tile([[0.9, 0.1]], (n, 1)))
-    given = Votes(np.arange(n), output, np.ones((n, 1)), np.zeros(n))
-    odds = 9 * 3
-    np.testing.assert_allclose(posterior(given, labels)[:, 1], 1 / (1 + odds), rtol=1e-3)
+def test_features_that_say_nothing_leave_the_network_its_vote() -> None:
+    labels = np.arange(20) % 2
+    output = np.log(np.array([[0.9, 0.1], [0.1, 0.9]]))[labels]
+    given = Votes(np.arange(20), output, np.ones((20, 1)), np.zeros(20))
+    np.testing.assert_allclose(posterior(given, labels), np.exp(output), rtol=1e-3)
+
+
+def test_what_is_held_for_wrong_has_little_weight_in_the_probe() -> None:
+    """Features that say what the network says, and a few labels that say otherwise."""
+    labels = np.arange(40) % 2
+    wrong = np.arange(40) % 7 == 3
+    truth = np.where(wrong, 1 - labels, labels)
+    output = np.log(np.array([[0.9, 0.1], [0.1, 0.9]]))[truth]
+    given = Votes(np.arange(40), output, np.eye(2)[truth] / 2, np.zeros(40))
+    blind = softmax(output + probe(given.features, labels, np.ones(40), 2), axis=1)
+    right = posterior(given, labels)[np.arange(40), labels]
+    assert (right[wrong] < blind[wrong, labels[wrong]] / 2).all() and (right[~wrong] > 0.9).all()
 
 
 def test_the_network_stands_in_for_a_probe_without_a_say() -> None:

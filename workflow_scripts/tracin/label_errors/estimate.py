@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 from cleanlab.count import compute_confident_joint, estimate_joint
+from scipy.special import softmax
 
 from tracin.label_errors import signals
+
+VOTES = 2  # whose product says the class of an image: a network's, and that of a probe
 
 
 def joint_shares(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -20,6 +23,27 @@ def joint_shares(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     unit = probabilities / probabilities.sum(axis=1, keepdims=True, dtype=np.float64)
     counts = compute_confident_joint(labels, unit, calibrate=False)
     return np.asarray(estimate_joint(labels, unit, confident_joint=counts), dtype=float)
+
+
+def shares_by(products: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The same from products of votes, as logarithms [n, C], and given labels [n].
+
+    Their geometric mean is taken: the product would be too sure of itself to count.
+    """
+    return joint_shares(softmax(products / VOTES, axis=1), labels)
+
+
+def true_class(products: np.ndarray, labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Probability [n, C] of each class to be the true one, given the images and their labels [n].
+
+    Bayes' rule: what the votes say of the image (their product, as logarithms [n, C]), times how
+    often an image of that class gets this label, from the estimated `shares` [C, C] of label i and
+    true class j (a noise transition matrix: Patrini et al., CVPR 2017), each of its counts raised
+    by one (Laplace's rule of succession).
+    """
+    counts = shares * len(labels) + 1.0
+    transition = signals.log(counts / counts.sum(axis=0, keepdims=True))
+    return softmax(products + transition[labels], axis=1)
 
 
 def off_diagonal(shares: np.ndarray) -> np.ndarray:

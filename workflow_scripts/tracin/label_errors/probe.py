@@ -25,14 +25,16 @@ def principal(features: np.ndarray) -> np.ndarray:
         return PCA(DIRECTIONS, svd_solver="covariance_eigh").fit_transform(features)
 
 
-def probe(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+def probe(
+    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int
+) -> np.ndarray:
     """Log-probabilities float64 [n, classes] of each row by a probe that was fitted to others.
 
     Multinomial logistic regression (linear classifier probes: Alain and Bengio, ICLR 2017
-    workshop), fitted to all but a fifth of the rows [n, d] at a time. NaN where the other rows
-    have no image of the label's class: nothing can be said of it there.
+    workshop), fitted to all but a fifth of the rows [n, d] at a time, weighted by `weights` [n].
+    NaN where the other rows have no image of the label's class: nothing can be said of it there.
     """
-    features = principal(features).astype(np.float64)
+    features = features.astype(np.float64)
     said = np.full((len(labels), classes), np.nan)
     part = parts(labels)
     for number in range(PARTS):
@@ -44,7 +46,7 @@ def probe(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
         model = LogisticRegression(C=WEIGHT_OF_FIT, max_iter=1000)
         probabilities = np.zeros((judged.sum(), classes))
         with one_thread():
-            model.fit(features[rest], labels[rest])
+            model.fit(features[rest], labels[rest], weights[rest])
             probabilities[:, known] = model.predict_proba(features[judged])
         said[judged] = signals.log(probabilities)
     return said

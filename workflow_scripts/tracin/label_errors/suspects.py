@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from tracin.errors import UserError
 from tracin.label_errors import signals
-from tracin.label_errors.votes import VOTES
+from tracin.label_errors.estimate import true_class
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
 
@@ -42,29 +42,14 @@ def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     joined = first.copy()
     for name in signal_names(first):
         joined[name] = np.mean([run[name] for run in runs], axis=0).astype(np.float32)
-    logs = [signals.log(np.stack(run["probabilities"].to_list())) for run in runs]
-    joined["probabilities"] = list(softmax(np.mean(logs, axis=0), axis=1))
+    mean = np.mean([products(run) for run in runs], axis=0)
+    joined["probabilities"] = list(softmax(mean, axis=1))
     return joined
 
 
-def softened(joined: pd.DataFrame) -> np.ndarray:
-    """Geometric mean of the votes, [n, C]: their product would be too sure of itself to count."""
-    products = signals.log(np.stack(joined["probabilities"].to_list()))
-    return softmax(products / VOTES, axis=1)
-
-
-def true_class(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:
-    """Probability [n, C] of each class to be the true one, given the image and its label.
-
-    Bayes' rule: what the networks say of the image, times how often an image of that class gets
-    this label, from the estimated `shares` [C, C] of label i and true class j (a noise transition
-    matrix: Patrini et al., CVPR 2017), each of its counts raised by one (Laplace's rule of
-    succession).
-    """
-    products = signals.log(np.stack(joined["probabilities"].to_list()))
-    counts = shares * len(joined) + 1.0
-    transition = signals.log(counts / counts.sum(axis=0, keepdims=True))
-    return softmax(products + transition[joined["label_index"]], axis=1)
+def products(joined: pd.DataFrame) -> np.ndarray:
+    """The product of the votes on each image, as logarithms [n, C]."""
+    return signals.log(np.stack(joined["probabilities"].to_list()))
 
 
 def signal_names(frame: pd.DataFrame) -> list[str]:
@@ -86,7 +71,7 @@ def suspect_table(
     more suspicious), and the evidence.
     """
     labels = joined["label_index"].to_numpy(dtype=np.int64)
-    probabilities = true_class(joined, shares)
+    probabilities = true_class(products(joined), labels, shares)
     suggested, other = signals.strongest_other(probabilities, labels)
     names = np.array(classes, dtype=object)
     paths = manifest.set_index("sample_id")["path"]

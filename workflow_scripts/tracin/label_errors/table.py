@@ -14,8 +14,15 @@ from tracin.label_errors.evidence import listed, opposition
 from tracin.label_errors.neighbours import mean_over, nearest
 from tracin.label_errors.validation import influence_on_classes
 from tracin.label_errors.views import Views
-from tracin.label_errors.votes import Votes, cast_votes, joined, out_of_fold, posterior
-from tracin.samples import Samples, rows_of
+from tracin.label_errors.votes import (
+    Votes,
+    cast_votes,
+    joined,
+    out_of_fold,
+    posterior,
+    rows_of,
+)
+from tracin.samples import Samples
 
 
 @dataclass(frozen=True)

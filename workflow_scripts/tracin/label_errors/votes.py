@@ -14,11 +14,10 @@ from scipy.special import softmax
 from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.label_errors import signals
+from tracin.label_errors.estimate import shares_by, true_class
 from tracin.label_errors.probe import principal, probe
 from tracin.label_errors.views import Views
-from tracin.samples import Samples, rows_of
-
-VOTES = 2  # the network's, and that of a probe on its features
+from tracin.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ def cast_votes(
 
     `late` is their mean loss over all epochs of training, which tells the labels that were learned
     late: where they are learned by heart, the final outputs only repeat them. Where they are not,
-    it says less than the outputs, so it counts in proportion to `memorised`.
+    it says less than the outputs, so it counts by the square of `memorised`: any network knows a
+    little more of the images of its training.
 
     Raises:
         UserError: the views or the dynamics are about other images.
@@ -62,8 +62,23 @@ def cast_votes(
     trained = said.probabilities[rows].argmax(axis=1) == train.labels[rows]
     validated = held_out.probabilities.argmax(axis=1) == val.labels
     late = np.full(len(train), np.nan, dtype=np.float32)
-    late[rows] = memorised(trained.mean(), validated.mean()) * signals.mean_loss(dynamics["loss"])
+    share = memorised(trained.mean(), validated.mean())
+    late[rows] = share**2 * signals.mean_loss(dynamics["loss"])
     return Votes(train.ids, signals.log(said.probabilities), principal(said.features), late)
+
+
+def rows_of(ids: np.ndarray, some: np.ndarray, name: str) -> np.ndarray:
+    """Where each of `some` is among `ids`, both ascending; `name` says whose they are.
+
+    Raises:
+        UserError: one is not there.
+    """
+    rows = np.minimum(np.searchsorted(ids, some), len(ids) - 1)
+    if not np.array_equal(ids[rows], some):
+        raise UserError(
+            f"The {name} of this run are about other samples. Run again with --forcerun train."
+        )
+    return rows
 
 
 def joined(networks: Sequence[Votes]) -> Votes:
@@ -83,7 +98,7 @@ def joined(networks: Sequence[Votes]) -> Votes:
     return Votes(
         first,
         np.mean([v.output for v in networks], axis=0),
-        np.concatenate([v.features for v in networks], axis=1),
+        principal(np.concatenate([v.features for v in networks], axis=1)),
         np.nanmean([v.late for v in networks], axis=0),
     )
 
@@ -104,10 +119,17 @@ def posterior(given: Votes, labels: np.ndarray) -> np.ndarray:
     """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
 
     The experts are the network and a probe on its features; where the probe has no say, the
-    network's vote stands for it.
+    network's vote stands for it. The probe is fitted a second time, to each image by the
+    probability that its label is right (importance reweighting: Liu and Tao, TPAMI 2016).
     """
-    probed = probe(given.features, labels, given.output.shape[1])
-    return softmax(given.output + np.where(np.isnan(probed), given.output, probed), axis=1)
+
+    def product(weights: np.ndarray) -> np.ndarray:
+        probed = probe(given.features, labels, weights, given.output.shape[1])
+        return given.output + np.where(np.isnan(probed), given.output, probed)
+
+    first = product(np.ones(len(labels)))
+    right = signals.own(true_class(first, labels, shares_by(first, labels)), labels)
+    return softmax(product(right), axis=1)
 
 
 def save_votes(votes: Votes, path: Path | str) -> None:
