@@ -92,7 +92,8 @@ def run_case(name: str, cores: str) -> dict[str, Any]:
     """Run one case; its row of the table."""
     case, folder = CASES[name], Path("results/benchmarks/robustness") / name.replace(" ", "_")
     folder = folder.resolve()
-    write_csv(case.labels(manifest(folder)), folder / "labels.csv")
+    if not (folder / "labels.csv").exists():  # written anew, all would run again
+        write_csv(case.labels(manifest(folder)), folder / "labels.csv")
     dataset = {"source": "manifest", "path": "labels.csv"}
     run_workflow(folder, {"dataset": dataset, "train": case.train}, [SUSPECTS], cores)
     estimate = json.loads(
