@@ -10,6 +10,7 @@ from tracin.label_errors.estimate import (
     expected_precision,
     joint_shares,
     off_diagonal,
+    shares_by,
     true_class,
 )
 from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table
@@ -110,6 +111,14 @@ def test_estimated_share_of_wrong_labels(wrong: float) -> None:
     assert all(pair["label"] != pair["suggested_label"] for pair in found["pairs"])
     counts = [pair["count"] for pair in found["pairs"]]
     assert counts == sorted(counts, reverse=True)
+
+
+def test_shares_are_those_of_the_geometric_mean_of_two_votes() -> None:
+    first, labels = noisy(np.random.default_rng(0), 300, 0.1)
+    second = np.random.default_rng(1).dirichlet([1, 1, 1], 300)
+    mean = np.sqrt(first * second)
+    expected = joint_shares(mean / mean.sum(axis=1, keepdims=True), labels)
+    np.testing.assert_allclose(shares_by(np.log(first * second), labels), expected)
 
 
 def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:

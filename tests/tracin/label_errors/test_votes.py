@@ -64,6 +64,13 @@ def test_training_counts_as_far_as_it_was_learned_by_heart(right: int, share: fl
     assert found.features.shape[0] == 3
 
 
+def test_a_part_that_was_learned_by_heart_counts_squared() -> None:
+    """Half of the training's labels are known and a quarter of the validation's: m is a third."""
+    train = Samples(TRAIN.ids, np.array([1, 0, 0]))
+    found = cast_votes(views(1), train, VAL, DYNAMICS)
+    np.testing.assert_allclose(found.late, [1 / 9, NAN, 6 / 9], rtol=1e-6)
+
+
 def test_votes_are_written_and_read(tmp_path) -> None:
     found = cast_votes(views(3), TRAIN, VAL, DYNAMICS)
     save_votes(found, tmp_path / "votes.safetensors")
