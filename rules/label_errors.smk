@@ -62,7 +62,6 @@ rule votes:
         "results/timings/{base}-fold{fold}/seed{seed}/votes.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
     params:
         code=library("votes.py"),
     script:

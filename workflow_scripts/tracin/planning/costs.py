@@ -195,7 +195,8 @@ class Costs:
         images, classes = self.data.splits["train"], self.data.classes
         seconds, memory = self._neighbours()
         width = min(DIRECTIONS, self.network.width)
-        products = images * classes * PARTS * PROBE_STEPS * 2 * 5 * width / self.network.width
+        steps = 2 * PARTS * PROBE_STEPS  # the probe is fitted twice
+        products = images * classes * steps * 2 * 5 * width / self.network.width
         # Those of each network, all in one, and a copy.
         features = (3 * fold_networks(self.settings) + 5) * images * width * FLOAT
         return Cost(
