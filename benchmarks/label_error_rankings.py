@@ -17,7 +17,6 @@ from sklearn.model_selection import cross_val_predict
 from benchmarks.label_error_scores import Ranking
 from tracin.label_errors.folds import assign_folds
 from tracin.label_errors.views import read_views
-from tracin.settings import THOROUGH_FOLDS
 
 # Signals under the name that the literature gives them; all others keep their column's.
 NAMES = {
@@ -25,6 +24,7 @@ NAMES = {
     "area_under_margin": "area under the margin",
     "self_influence": "TracIn self-influence, as published",
 }
+FOLDS = 5
 DRAWN = {"loss", "area_under_margin", "self_influence"}
 # learned_late orders the images as the mean loss does, in a smaller unit.
 NO_SIGNALS = ["suggested_probability", "suspicion", "learned_late"]
@@ -37,12 +37,10 @@ def rankings(results: Path) -> list[Ranking]:
 
 
 def thorough_rankings(results: Path) -> list[Ranking]:
-    """What label_errors.effort: thorough adds: its combination, and cleanlab on its folds."""
-    combined, *others = signal_rankings(results)
-    added = [ranking for ranking in others if ranking.name.endswith("out_of_fold")]
-    spent = combined.seconds + total_seconds(results.glob("timings/original-fold*/seed0/*.tsv"))
-    thorough = replace(combined, name="suspicion, thorough", seconds=spent)
-    return [thorough, *added, fold_baseline(results, combined.wrong)]
+    """What label_errors.effort: thorough adds: its combination."""
+    combined = signal_rankings(results)[0]
+    spent = combined.seconds + total_seconds(results.glob("timings/original/seed[1-9]*/*.tsv"))
+    return [replace(combined, name="suspicion, thorough", seconds=spent)]
 
 
 def signal_rankings(results: Path) -> list[Ranking]:
@@ -126,20 +124,22 @@ def baselines(results: Path, wrong: np.ndarray) -> list[Ranking]:
     ] + [timed("cleanlab, 5-fold probes on the features", probes, wrong)]
 
 
+def fold_views(number: int) -> str:
+    """What the network of one fold says of all images; below the folder of the workflow's run."""
+    return f"results/original-fold{number}/seed0/label_errors/views.safetensors"
+
+
 def fold_baseline(results: Path, wrong: np.ndarray) -> Ranking:
     """cleanlab on the probabilities of networks that never saw the image."""
     manifest = pd.read_parquet(results / "dataset/manifest.parquet")
     labels = pd.read_parquet(results / "labels/original.parquet")
-    fold = assign_folds(manifest, labels, THOROUGH_FOLDS)
+    fold = assign_folds(manifest, labels, FOLDS)
     ids = np.flatnonzero(fold >= 0)
-    files = [
-        results / f"original-fold{number}/seed0/label_errors/views.safetensors"
-        for number in range(THOROUGH_FOLDS)
-    ]
+    files = [results.parent / fold_views(number) for number in range(FOLDS)]
     # The usual advice takes one view of each image.
     said = np.stack([read_views(file).only(ids).plain for file in files])
     probabilities = said[fold[ids], np.arange(len(ids))]
     spent = total_seconds(results.glob("timings/original-fold*/seed0/train.tsv"))
     given = labels_of(results, ids)
     scores = partial(cleanlab_scores, given, probabilities, "self_confidence")
-    return timed(f"cleanlab, {THOROUGH_FOLDS} folds", scores, wrong, spent)
+    return timed(f"cleanlab, {FOLDS} folds", scores, wrong, spent)

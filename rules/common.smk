@@ -157,11 +157,11 @@ def hidden_layers():
     return () if head == "linear" else tuple(head)
 
 
-def folds():
-    """Networks trained on parts of the training images, to judge labels."""
-    from tracin.settings import fold_networks
+def other_seeds(seed):
+    """Seeds of the networks that judge labels beside that of a run."""
+    from tracin.settings import more_networks
 
-    return fold_networks(config)
+    return range(seed + 1, seed + 1 + more_networks(config))
 
 
 def corrections_file(wildcards):

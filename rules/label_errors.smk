@@ -42,24 +42,24 @@ rule fold_labels:
         "../envs/torch.yaml"
     params:
         code=library("fold_labels.py"),
-        folds=folds(),
+        folds=config["label_errors"]["folds"],
     script:
         "../workflow_scripts/fold_labels.py"
 
 
 rule votes:
-    """What the network of one fold says of all training images, those that it never saw included."""
+    """What one network says of all training images, those of a fold that it never saw included."""
     input:
-        views="results/{base}-fold{fold}/seed{seed}/label_errors/views.safetensors",
-        dynamics="results/{base}-fold{fold}/seed{seed}/dynamics.safetensors",
-        labels="results/labels/{base}.parquet",
+        views="results/{labels}/seed{seed}/label_errors/views.safetensors",
+        dynamics="results/{labels}/seed{seed}/dynamics.safetensors",
+        labels=lambda wildcards: f"results/labels/{wildcards.labels.split('-')[0]}.parquet",
         manifest="results/dataset/manifest.parquet",
     output:
-        votes="results/{base}-fold{fold}/seed{seed}/label_errors/votes.safetensors",
+        votes="results/{labels}/seed{seed}/label_errors/votes.safetensors",
     log:
-        "results/logs/{base}-fold{fold}/seed{seed}/votes.log",
+        "results/logs/{labels}/seed{seed}/votes.log",
     benchmark:
-        "results/timings/{base}-fold{fold}/seed{seed}/votes.tsv"
+        "results/timings/{labels}/seed{seed}/votes.tsv"
     conda:
         "../envs/torch.yaml"
     params:
@@ -82,9 +82,14 @@ rule signals:
         ),
         manifest="results/dataset/manifest.parquet",
         labels="results/labels/{labels}.parquet",
+        seeds=lambda wildcards: expand(
+            "results/{labels}/seed{seed}/label_errors/votes.safetensors",
+            labels=wildcards.labels,
+            seed=other_seeds(int(wildcards.seed)),
+        ),
         folds=expand(
             "results/{{labels}}-fold{fold}/seed{{seed}}/label_errors/votes.safetensors",
-            fold=range(folds()),
+            fold=range(config["label_errors"]["folds"]),
         ),
     output:
         signals="results/{labels}/seed{seed}/label_errors/signals.parquet",

@@ -1,23 +1,26 @@
 def timings(wildcards):
     """Benchmark files of the heavy jobs behind a label set, by rule."""
     sides, tiles = config["influence"]["shards"], config["influence"]["tiles"]
-    run = {"labels": wildcards.labels, "seed": config["train"]["seeds"]}
-    fold = run | {"labels": [f"{wildcards.labels}-fold{number}" for number in range(folds())]}
+    seeds, folds = config["train"]["seeds"], range(config["label_errors"]["folds"])
+    run = {"labels": wildcards.labels, "seed": seeds}
+    other = run | {"seed": sorted({other for seed in seeds for other in other_seeds(seed)})}
+    fold = run | {"labels": [f"{wildcards.labels}-fold{number}" for number in folds]}
+    untold = other | {"seed": [seed for seed in other["seed"] if seed not in seeds]}
     slots = range(config["influence"]["checkpoints"])
     blocks = [{"split": split, "block": range(count)} for split, count in sides.items()]
     readers = [{"reader": reader, "i": range(count)} for reader, count in tiles.items()]
     jobs = {
         "ingest": [{}],
         "near_duplicates": [{}],
-        "train": [run, fold],
+        "train": [run, untold, fold],
         "predict": [run],
-        "views": [run, fold],
+        "views": [run, untold, fold],
         "gradients": [run | block | {"slot": slots} for block in blocks],
         "self_influence": [run],
         "tile": [run | reader | {"j": range(tiles["train"])} for reader in readers],
         "merge": [run | reader for reader in readers],
         "topk": [run],
-        "votes": [run | {"base": wildcards.labels, "fold": range(folds())}],
+        "votes": [other, fold],
         "signals": [run],
         "suspects": [{"labels": wildcards.labels}],
         "outliers": [run],

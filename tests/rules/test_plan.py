@@ -224,3 +224,10 @@ def test_folds_are_trained_as_label_sets_of_their_own(demo: Path) -> None:
         planned = jobs(snakemake(demo, "-n", "--configfile", str(overlay)))
     extra = {"fold_labels": 3, "train": 3, "views": 3, "votes": 3}
     assert planned == extra | dict.fromkeys(AFTER_SIGNALS, 1) | {"merge": 2}
+
+
+def test_more_networks_are_trained_with_other_seeds_and_nothing_else(demo: Path) -> None:
+    with setting(demo, "label_errors.effort", "thorough") as overlay:
+        planned = jobs(snakemake(demo, "-n", "--configfile", str(overlay)))
+    extra = {"train": 4, "views": 4, "votes": 4}
+    assert planned == extra | dict.fromkeys(AFTER_SIGNALS, 1) | {"merge": 2}

@@ -25,7 +25,7 @@ RATES |= {"pairs": 1e6, "start": 2.0, "idle": 330e6}
 OVERLAY: dict[str, Any] = {
     "train": {"seeds": [0, 1]},
     "influence": {"checkpoints": 3, "tiles": {"train": 3, "test": 2}},
-    "label_errors": {"folds": 2},
+    "label_errors": {"folds": 2, "networks": 1},
 }
 GIVEN = [f"--images-per-second-{name}=50" for name in ("train", "forward", "augment", "decode")]
 

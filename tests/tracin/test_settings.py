@@ -12,7 +12,7 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.conftest import ROOT
-from tracin.settings import contradictions, expected_images, fold_networks, leaves, setting_faults
+from tracin.settings import contradictions, expected_images, leaves, more_networks, setting_faults
 from tracin.vision import models
 
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
@@ -185,8 +185,8 @@ def test_a_path_of_a_folder_that_exists(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("effort", "folds", "networks"),
-    [("standard", 0, 0), ("standard", 3, 3), ("thorough", 0, 5), ("thorough", 3, 3)],
+    ("effort", "given", "networks"),
+    [("standard", 0, 0), ("standard", 3, 3), ("thorough", 0, 4), ("thorough", 3, 3)],
 )
-def test_effort_sets_the_folds_unless_they_are_given(effort, folds, networks) -> None:
-    assert fold_networks({"label_errors": {"effort": effort, "folds": folds}}) == networks
+def test_effort_sets_the_networks_unless_they_are_given(effort, given, networks) -> None:
+    assert more_networks({"label_errors": {"effort": effort, "networks": given}}) == networks

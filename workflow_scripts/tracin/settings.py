@@ -27,14 +27,14 @@ COUNTED = {
     "influence.tiles.train": "train",
     "influence.tiles.test": "test",
 }
-THOROUGH_FOLDS = 5
+THOROUGH_NETWORKS = 4
 Settings = Mapping[str, Any]
 
 
-def fold_networks(config: Settings) -> int:
-    """How many networks are trained on parts of the training images, to judge their labels."""
+def more_networks(config: Settings) -> int:
+    """How many networks of other seeds judge the labels beside that of each run."""
     asked = config["label_errors"]
-    return asked["folds"] or (THOROUGH_FOLDS if asked["effort"] == "thorough" else 0)
+    return asked["networks"] or (THOROUGH_NETWORKS if asked["effort"] == "thorough" else 0)
 
 
 def _is_whole(checker: object, value: object) -> bool:

@@ -12,6 +12,7 @@ from tracin.label_errors.estimate import (
     off_diagonal,
     shares_by,
     true_class,
+    weight,
 )
 from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table
 
@@ -31,6 +32,7 @@ def run(rows: list[list[float]], labels: list[int], late: list[float]) -> pd.Dat
             "area_under_margin": np.full(n, -1, dtype=np.float32),
             "opposition": np.zeros(n, dtype=np.float32),
             "influence_on_own_class": np.zeros(n, dtype=np.float32),
+            "memorised": np.float32(0),
             "probabilities": [np.array(row, dtype=np.float32) for row in rows],
             "neighbours": [np.array([10, 20, 30, 40])] * n,
             "opponents": none,
@@ -46,7 +48,7 @@ MANIFEST = pd.DataFrame({"sample_id": [10, 20, 30], "path": ["a.png", "b.png", "
 
 def test_score_grows_with_both_parts() -> None:
     probabilities, labels = np.array([[0.25, 0.75]]), np.array([0])
-    assert score(probabilities, np.array([1.0]), labels) == pytest.approx(np.log(4) + 0.25)
+    assert score(probabilities, np.array([1.0]), labels) == pytest.approx(np.log(4) + 1.0)
 
 
 def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
@@ -61,7 +63,7 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     assert table["suspected"].tolist() == [True, False, False]
     first = table.iloc[0]
     assert first["path"] == "c.png" and first["suggested_label"] == "bee {0}"
-    assert first["suspicion"] == pytest.approx(1 - 0.1 * np.exp(-0.5), rel=1e-5)
+    assert first["suspicion"] == pytest.approx(1 - 0.1 * np.exp(-2.0), rel=1e-5)
     assert "prefers bee {0} (90% to 10%)" in first["reasons"]
     assert "3 of its 4 nearest neighbours" in first["reasons"]
     assert list(table.columns[-3:]) == EVIDENCE and table["suspicion"].between(0, 1).all()
@@ -71,10 +73,22 @@ def test_common_confusions_weigh_more() -> None:
     """Label ant, and bee and cat as likely: if bees are often labelled ant, it is a bee."""
     shares = np.array([[0.3, 0.08, 0.005], [0.0, 0.25, 0.0], [0.0, 0.0, 0.365]])
     products, labels = np.log([[0.2, 0.4, 0.4]] * 100), np.zeros(100, dtype=np.int64)
-    found = true_class(products, labels, shares)[0]
+    found = true_class(products, labels, shares, 1.0)[0]
     # 30, 8 and 0.5 of 30, 33 and 37 images, and one more in each of the three cells.
     odds = np.array([0.2 * 31 / 33, 0.4 * 9 / 36, 0.4 * 1.5 / 40])
     np.testing.assert_allclose(found, odds / odds.sum(), rtol=1e-5)
+    half = np.array([0.2, 0.4, 0.4]) * np.sqrt([31 / 33, 9 / 36, 1.5 / 40])
+    found = true_class(products, labels, shares, 0.5)[0]
+    np.testing.assert_allclose(found, half / half.sum(), rtol=1e-5)
+
+
+def test_labels_learned_by_heart_take_the_say_from_transitions() -> None:
+    assert weight(0.0) == 1.0 and weight(0.5) == 0.25 and weight(1.0) == 0.0
+    known = run([[0.2, 0.4, 0.4]], [0], [0.0]).assign(memorised=np.float32(1.0))
+    shares = np.array([[0.3, 0.08, 0.005], [0.0, 0.25, 0.0], [0.0, 0.0, 0.365]])
+    table = suspect_table(known, shares, MANIFEST, CLASSES, cut=1)
+    assert table["suspicion"][0] == pytest.approx(0.8, rel=1e-5)
+    assert "memorised" not in table.columns
 
 
 def test_runs_are_averaged_and_must_agree() -> None:
@@ -83,6 +97,8 @@ def test_runs_are_averaged_and_must_agree() -> None:
     joined = averaged([first, second])
     np.testing.assert_allclose(joined["probabilities"][0][:2], [0.5, 0.5], rtol=1e-4)
     assert joined["learned_late"].tolist() == [2.0]
+    joined = averaged([first, second.assign(memorised=np.float32(0.5))])
+    assert joined["memorised"].tolist() == [0.25]
     with pytest.raises(ValueError, match="different training images or labels"):
         averaged([first, run([[0.2, 0.8, 0.0]], [1], [3.0])])
 
@@ -113,12 +129,15 @@ def test_estimated_share_of_wrong_labels(wrong: float) -> None:
     assert counts == sorted(counts, reverse=True)
 
 
-def test_shares_are_those_of_the_geometric_mean_of_two_votes() -> None:
+def test_shares_are_those_of_the_weighted_geometric_mean_of_two_votes() -> None:
     first, labels = noisy(np.random.default_rng(0), 300, 0.1)
     second = np.random.default_rng(1).dirichlet([1, 1, 1], 300)
     mean = np.sqrt(first * second)
     expected = joint_shares(mean / mean.sum(axis=1, keepdims=True), labels)
-    np.testing.assert_allclose(shares_by(np.log(first * second), labels), expected)
+    np.testing.assert_allclose(shares_by(np.log(first * second), labels, 1.0), expected)
+    mean = (first * second**0.25) ** 0.8
+    expected = joint_shares(mean / mean.sum(axis=1, keepdims=True), labels)
+    np.testing.assert_allclose(shares_by(np.log(first * second**0.25), labels, 0.25), expected)
 
 
 def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:

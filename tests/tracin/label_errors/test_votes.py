@@ -1,5 +1,7 @@
 """Votes: of one network, of several, of those that never saw an image."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -19,6 +21,7 @@ from tracin.label_errors.votes import (
 from tracin.samples import Samples
 
 NAN = float("nan")
+NOTHING = np.float32(0)
 # Three training images, the second of which was left out, and four validation images.
 TRAIN = Samples(np.array([3, 5, 8]), np.array([1, 0, 1]))
 VAL = Samples(np.array([11, 12, 13, 14]), np.zeros(4, dtype=np.int64))
@@ -44,6 +47,7 @@ def votes(output: list[float], late: float) -> Votes:
         np.array(output, dtype=np.float32)[:, None],
         np.array(output, dtype=np.float32)[:, None],
         np.array([late, NAN], dtype=np.float32),
+        np.float32(late / 10),
     )
 
 
@@ -60,6 +64,7 @@ def test_training_counts_as_far_as_it_was_learned_by_heart(right: int, share: fl
     found = cast_votes(views(right), TRAIN, VAL, DYNAMICS)
     np.testing.assert_allclose(found.output, np.log(views(right).probabilities[:3]), rtol=1e-6)
     np.testing.assert_allclose(found.late, [share * 1.0, NAN, share * 6.0])
+    assert found.memorised == share
     assert found.unseen.tolist() == [False, True, False]
     assert found.features.shape[0] == 3
 
@@ -85,16 +90,17 @@ def test_dynamics_of_other_images_are_refused() -> None:
 
 
 def test_networks_are_averaged_and_training_counts_where_it_was() -> None:
-    whole = Votes(*(np.nan_to_num(a, nan=-7.0) for a in vars(votes([-1, -2], 1)).values()))
+    whole = replace(votes([-1, -2], 1), late=np.array([1.0, -7.0]))
     both = joined([whole, votes([-3, -5], 2)])
     np.testing.assert_allclose(both.output, [[-2.0], [-3.5]])
     np.testing.assert_allclose(both.features, [[-1, -3], [-2, -5]])
     np.testing.assert_allclose(both.late, [1.5, -7])
+    assert both.memorised == pytest.approx(0.15)
 
 
 def test_only_networks_without_the_image_count_out_of_fold() -> None:
     part = votes([-3, -5], 2)
-    mirrored = Votes(part.sample_id, *(a[::-1] for a in list(vars(part).values())[1:]))
+    mirrored = replace(part, output=part.output[::-1], late=part.late[::-1])
     found = out_of_fold([part, mirrored])
     assert found is not None
     np.testing.assert_allclose(found, [[-5], [-5]])
@@ -103,7 +109,7 @@ def test_only_networks_without_the_image_count_out_of_fold() -> None:
 
 def test_votes_on_other_images_are_refused() -> None:
     part = votes([-3, -5], 2)
-    other = Votes(np.array([3, 6]), *list(vars(part).values())[1:])
+    other = replace(part, sample_id=np.array([3, 6]))
     with pytest.raises(ValueError, match="forcerun votes"):
         joined([part, other])
 
@@ -111,7 +117,7 @@ def test_votes_on_other_images_are_refused() -> None:
 def test_features_that_say_nothing_leave_the_network_its_vote() -> None:
     labels = np.arange(20) % 2
     output = np.log(np.array([[0.9, 0.1], [0.1, 0.9]]))[labels]
-    given = Votes(np.arange(20), output, np.ones((20, 1)), np.zeros(20))
+    given = Votes(np.arange(20), output, np.ones((20, 1)), np.zeros(20), NOTHING)
     np.testing.assert_allclose(posterior(given, labels), np.exp(output), rtol=1e-3)
 
 
@@ -121,7 +127,7 @@ def test_what_is_held_for_wrong_has_little_weight_in_the_probe() -> None:
     wrong = np.arange(40) % 7 == 3
     truth = np.where(wrong, 1 - labels, labels)
     output = np.log(np.array([[0.9, 0.1], [0.1, 0.9]]))[truth]
-    given = Votes(np.arange(40), output, np.eye(2)[truth] / 2, np.zeros(40))
+    given = Votes(np.arange(40), output, np.eye(2)[truth] / 2, np.zeros(40), NOTHING)
     blind = softmax(output + probe(given.features, labels, np.ones(40), 2), axis=1)
     right = posterior(given, labels)[np.arange(40), labels]
     assert (right[wrong] < blind[wrong, labels[wrong]] / 2).all() and (right[~wrong] > 0.9).all()
@@ -131,6 +137,17 @@ def test_the_network_stands_in_for_a_probe_without_a_say() -> None:
     """The only image of its class."""
     labels = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2])
     output = np.log(np.tile([[0.5, 0.3, 0.2]], (11, 1)))
-    given = Votes(np.arange(11), output, np.eye(11), np.zeros(11))
+    given = Votes(np.arange(11), output, np.eye(11), np.zeros(11), NOTHING)
     squares = np.array([0.5, 0.3, 0.2]) ** 2
     np.testing.assert_allclose(posterior(given, labels)[-1], squares / squares.sum())
+
+
+def test_the_probe_counts_less_where_labels_are_learned_by_heart() -> None:
+    """Of what it says, a quarter is left where a half is memorised, and nothing where all is."""
+    labels = np.arange(20) % 2
+    output = np.log(np.array([[0.9, 0.1], [0.1, 0.9]]))[labels]
+    probed = probe(np.eye(2)[labels] / 2, labels, np.ones(20), 2)
+    for share, left in ((0.0, 1.0), (0.5, 0.25), (1.0, 0.0)):
+        given = Votes(np.arange(20), output, np.eye(2)[labels] / 2, np.zeros(20), np.float32(share))
+        wanted = softmax(output + left * probed, axis=1)
+        np.testing.assert_allclose(posterior(given, labels), wanted, atol=5e-3)

@@ -11,7 +11,14 @@ from scipy.special import softmax
 
 from tracin.label_errors import signals
 
-VOTES = 2  # whose product says the class of an image: a network's, and that of a probe
+
+def weight(memorised: float) -> float:
+    """How much is left to a probe on a network's features, and to the transitions between classes.
+
+    Features that have learned wrong labels by heart repeat them, and a joint that is estimated from
+    such votes lacks most of the wrong ones. `memorised` is that of `votes.Votes`.
+    """
+    return (1.0 - memorised) ** 2
 
 
 def joint_shares(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -25,25 +32,28 @@ def joint_shares(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.asarray(estimate_joint(labels, unit, confident_joint=counts), dtype=float)
 
 
-def shares_by(products: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def shares_by(products: np.ndarray, labels: np.ndarray, by: float) -> np.ndarray:
     """The same from products of votes, as logarithms [n, C], and given labels [n].
 
-    Their geometric mean is taken: the product would be too sure of itself to count.
+    Their geometric mean is taken, where a network's vote counts once and that of a probe as much
+    as `by` says: the product would be too sure of itself to count.
     """
-    return joint_shares(softmax(products / VOTES, axis=1), labels)
+    return joint_shares(softmax(products / (1.0 + by), axis=1), labels)
 
 
-def true_class(products: np.ndarray, labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def true_class(
+    products: np.ndarray, labels: np.ndarray, shares: np.ndarray, by: float
+) -> np.ndarray:
     """Probability [n, C] of each class to be the true one, given the images and their labels [n].
 
     Bayes' rule: what the votes say of the image (their product, as logarithms [n, C]), times how
     often an image of that class gets this label, from the estimated `shares` [C, C] of label i and
     true class j (a noise transition matrix: Patrini et al., CVPR 2017), each of its counts raised
-    by one (Laplace's rule of succession).
+    by one (Laplace's rule of succession). They count as much as `by` says.
     """
     counts = shares * len(labels) + 1.0
     transition = signals.log(counts / counts.sum(axis=0, keepdims=True))
-    return softmax(products + transition[labels], axis=1)
+    return softmax(products + by * transition[labels], axis=1)
 
 
 def off_diagonal(shares: np.ndarray) -> np.ndarray:

@@ -10,20 +10,21 @@ from scipy.special import softmax
 
 from tracin.errors import UserError
 from tracin.label_errors import signals
-from tracin.label_errors.estimate import true_class
+from tracin.label_errors.estimate import true_class, weight
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
+MEMORISED = "memorised"  # of a run, the same in each row
 
 
 def score(probabilities: np.ndarray, late: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """What the ranking goes by, [n]: -log q_y + a quarter of the mean loss of training.
+    """What the ranking goes by, [n]: -log q_y + the mean loss of training.
 
     q, `probabilities` [n, C], says which class is the true one (`true_class`). The mean loss
     tells labels that were learned late, by heart, from those that were plain from the beginning;
     `late` [n] is as much of it as was learned by heart (`votes.cast_votes`). docs/method.md has
     the measurements.
     """
-    return signals.loss(probabilities, labels) + late / 4.0
+    return signals.loss(probabilities, labels) + late
 
 
 def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -40,7 +41,7 @@ def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
                 "--forcerun signals."
             )
     joined = first.copy()
-    for name in signal_names(first):
+    for name in [*signal_names(first), MEMORISED]:
         joined[name] = np.mean([run[name] for run in runs], axis=0).astype(np.float32)
     mean = np.mean([products(run) for run in runs], axis=0)
     joined["probabilities"] = list(softmax(mean, axis=1))
@@ -54,7 +55,13 @@ def products(joined: pd.DataFrame) -> np.ndarray:
 
 def signal_names(frame: pd.DataFrame) -> list[str]:
     """The columns of a signal table that are signals."""
-    return [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name])]
+    floats = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name])]
+    return [name for name in floats if name != MEMORISED]
+
+
+def weight_of(joined: pd.DataFrame) -> float:
+    """What `estimate.weight` says of the runs together."""
+    return weight(float(joined[MEMORISED].iloc[0]))
 
 
 def suspect_table(
@@ -71,7 +78,7 @@ def suspect_table(
     more suspicious), and the evidence.
     """
     labels = joined["label_index"].to_numpy(dtype=np.int64)
-    probabilities = true_class(products(joined), labels, shares)
+    probabilities = true_class(products(joined), labels, shares, weight_of(joined))
     suggested, other = signals.strongest_other(probabilities, labels)
     names = np.array(classes, dtype=object)
     paths = manifest.set_index("sample_id")["path"]

@@ -12,6 +12,7 @@ from tracin.influence import Slot
 from tracin.label_errors import signals
 from tracin.label_errors.evidence import listed, opposition
 from tracin.label_errors.neighbours import mean_over, nearest
+from tracin.label_errors.suspects import MEMORISED
 from tracin.label_errors.validation import influence_on_classes
 from tracin.label_errors.views import Views
 from tracin.label_errors.votes import (
@@ -37,14 +38,14 @@ class RunFiles:
     lists: pd.DataFrame  # columns of topk.parquet, training images in the role of test images
     train_slots: Iterable[Slot]
     val_slots: Iterable[Slot]
-    folds: Sequence[Votes] = ()  # of networks that were trained on parts of the images
+    others: Sequence[Votes] = ()  # of networks of other seeds, or trained on parts of the images
 
 
 def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     """One row per training image: train_id, label_index, a column per signal, and the evidence.
 
-    `probabilities` is a list [C] per row; `neighbours` (the `k` nearest), `opponents` and
-    `proponents` are lists of ids, strongest first.
+    `memorised` is that of all networks together; `probabilities` is a list [C] per row;
+    `neighbours` (the `k` nearest), `opponents` and `proponents` are lists of ids, strongest first.
 
     Raises:
         UserError: the files are about different samples.
@@ -53,7 +54,7 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     _check_samples(run)
     views = run.views.only(ids)
     rows, _ = nearest(views.features, k)
-    networks = [cast_votes(run.views, run.train, run.val, run.dynamics), *run.folds]
+    networks = [cast_votes(run.views, run.train, run.val, run.dynamics), *run.others]
     votes = joined(networks)
     best = posterior(votes, labels)
     columns = _from_outputs(run.dynamics, views, labels)
@@ -66,6 +67,7 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     frame = pd.DataFrame({"train_id": ids, "label_index": labels.astype(np.int16)})
     for name, values in columns.items():
         frame[name] = np.asarray(values, dtype=np.float32)
+    frame[MEMORISED] = np.float32(votes.memorised)
     frame["probabilities"] = list(best.astype(np.float32))
     frame["neighbours"] = list(ids[rows])
     for kind in ("opponent", "proponent"):

@@ -14,7 +14,7 @@ from scipy.special import softmax
 from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.label_errors import signals
-from tracin.label_errors.estimate import shares_by, true_class
+from tracin.label_errors.estimate import shares_by, true_class, weight
 from tracin.label_errors.probe import principal, probe
 from tracin.label_errors.views import Views
 from tracin.samples import Samples
@@ -28,6 +28,7 @@ class Votes:
     output: np.ndarray  # float32 [n, classes], log-probabilities averaged over its views
     features: np.ndarray  # float32 [n, d], for a probe
     late: np.ndarray  # float32 [n], see `cast_votes`; NaN where an image was not trained on
+    memorised: np.ndarray  # float32, of no dimension: see `memorised`
 
     @property
     def unseen(self) -> np.ndarray:
@@ -51,8 +52,8 @@ def cast_votes(
 
     `late` is their mean loss over all epochs of training, which tells the labels that were learned
     late: where they are learned by heart, the final outputs only repeat them. Where they are not,
-    it says less than the outputs, so it counts by the square of `memorised`: any network knows a
-    little more of the images of its training.
+    it says less than the outputs, so it counts by the square of what is `memorised`: any network
+    knows a little more of the images of its training.
 
     Raises:
         UserError: the views or the dynamics are about other images.
@@ -64,7 +65,8 @@ def cast_votes(
     late = np.full(len(train), np.nan, dtype=np.float32)
     share = memorised(trained.mean(), validated.mean())
     late[rows] = share**2 * signals.mean_loss(dynamics["loss"])
-    return Votes(train.ids, signals.log(said.probabilities), principal(said.features), late)
+    output, features = signals.log(said.probabilities), principal(said.features)
+    return Votes(train.ids, output, features, late, np.array(share, np.float32))
 
 
 def rows_of(ids: np.ndarray, some: np.ndarray, name: str) -> np.ndarray:
@@ -100,6 +102,7 @@ def joined(networks: Sequence[Votes]) -> Votes:
         np.mean([v.output for v in networks], axis=0),
         principal(np.concatenate([v.features for v in networks], axis=1)),
         np.nanmean([v.late for v in networks], axis=0),
+        np.asarray(np.mean([v.memorised for v in networks])),
     )
 
 
@@ -118,24 +121,27 @@ def out_of_fold(networks: Sequence[Votes]) -> np.ndarray | None:
 def posterior(given: Votes, labels: np.ndarray) -> np.ndarray:
     """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
 
-    The experts are the network and a probe on its features; where the probe has no say, the
-    network's vote stands for it. The probe is fitted a second time, to each image by the
-    probability that its label is right (importance reweighting: Liu and Tao, TPAMI 2016).
+    The experts are the network and, by its `weight`, a probe on its features; where the probe has
+    no say, the network's vote stands for it. The probe is fitted a second time, to each image by
+    the probability that its label is right (importance reweighting: Liu and Tao, TPAMI 2016).
     """
+    by = weight(float(given.memorised))
 
     def product(weights: np.ndarray) -> np.ndarray:
         probed = probe(given.features, labels, weights, given.output.shape[1])
-        return given.output + np.where(np.isnan(probed), given.output, probed)
+        return given.output + by * np.where(np.isnan(probed), given.output, probed)
 
     first = product(np.ones(len(labels)))
-    right = signals.own(true_class(first, labels, shares_by(first, labels)), labels)
+    right = signals.own(true_class(first, labels, shares_by(first, labels, by), by), labels)
     return softmax(product(right), axis=1)
 
 
 def save_votes(votes: Votes, path: Path | str) -> None:
     """Write the arrays as safetensors."""
     with atomic_path(path) as temporary:
-        save_file({name: torch.from_numpy(a) for name, a in vars(votes).items()}, temporary)
+        save_file(
+            {name: torch.from_numpy(np.asarray(a)) for name, a in vars(votes).items()}, temporary
+        )
 
 
 def read_votes(path: Path | str) -> Votes:

@@ -15,7 +15,7 @@ from tracin.label_errors.probe import DIRECTIONS, PARTS
 from tracin.planning.network import Network
 from tracin.planning.plan import Job
 from tracin.planning.rates import Rates
-from tracin.settings import fold_networks
+from tracin.settings import more_networks
 from tracin.slots import is_pooled
 
 FLOAT = 4
@@ -100,7 +100,7 @@ class Costs:
         )
 
     def train(self, wildcards: Mapping[str, str]) -> Cost:
-        train, folds = self.settings["train"], fold_networks(self.settings)
+        train, folds = self.settings["train"], self.settings["label_errors"]["folds"]
         images, val = self.data.splits["train"], self.data.splits["val"]
         if "fold" in wildcards["labels"]:
             images = images * (folds - 1) // folds
@@ -197,8 +197,9 @@ class Costs:
         width = min(DIRECTIONS, self.network.width)
         steps = 2 * PARTS * PROBE_STEPS  # the probe is fitted twice
         products = images * classes * steps * 2 * 5 * width / self.network.width
+        others = self.settings["label_errors"]["folds"] + more_networks(self.settings)
         # Those of each network, all in one, and a copy.
-        features = (3 * fold_networks(self.settings) + 5) * images * width * FLOAT
+        features = (3 * others + 5) * images * width * FLOAT
         return Cost(
             seconds=seconds + products / self.rates["pairs"],
             disk=images * (FLOAT * classes + 500),
