@@ -5,7 +5,7 @@ python -m benchmarks.label_errors --dataset labels.csv
 runs the workflow on the manifest (and goes on where it was stopped), scores every signal, the
 combination and the baselines by the truth, which reaches nothing else, prints the table, and writes
 results/benchmarks/label_errors.json and .png. It goes on with label_errors.effort: thorough, and
-with five folds for cleanlab's baseline. These nine networks take hours on two cores: --effort
+with five folds for cleanlab's baseline. These seven networks take hours on two cores: --effort
 standard leaves them out.
 """
 

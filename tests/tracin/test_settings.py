@@ -186,7 +186,7 @@ def test_a_path_of_a_folder_that_exists(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("effort", "given", "networks"),
-    [("standard", 0, 0), ("standard", 3, 3), ("thorough", 0, 4), ("thorough", 3, 3)],
+    [("standard", 0, 0), ("standard", 3, 3), ("thorough", 0, 2), ("thorough", 3, 3)],
 )
 def test_effort_sets_the_networks_unless_they_are_given(effort, given, networks) -> None:
     assert more_networks({"label_errors": {"effort": effort, "networks": given}}) == networks

@@ -27,7 +27,7 @@ COUNTED = {
     "influence.tiles.train": "train",
     "influence.tiles.test": "test",
 }
-THOROUGH_NETWORKS = 4
+THOROUGH_NETWORKS = 2
 Settings = Mapping[str, Any]
 
 

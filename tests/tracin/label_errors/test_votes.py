@@ -21,7 +21,7 @@ from tracin.label_errors.votes import (
 from tracin.samples import Samples
 
 NAN = float("nan")
-NOTHING = np.float32(0)
+NOTHING = np.array(0, np.float32)
 # Three training images, the second of which was left out, and four validation images.
 TRAIN = Samples(np.array([3, 5, 8]), np.array([1, 0, 1]))
 VAL = Samples(np.array([11, 12, 13, 14]), np.zeros(4, dtype=np.int64))
@@ -47,7 +47,7 @@ def votes(output: list[float], late: float) -> Votes:
         np.array(output, dtype=np.float32)[:, None],
         np.array(output, dtype=np.float32)[:, None],
         np.array([late, NAN], dtype=np.float32),
-        np.float32(late / 10),
+        np.array(late / 10, np.float32),
     )
 
 
@@ -148,6 +148,6 @@ def test_the_probe_counts_less_where_labels_are_learned_by_heart() -> None:
     output = np.log(np.array([[0.9, 0.1], [0.1, 0.9]]))[labels]
     probed = probe(np.eye(2)[labels] / 2, labels, np.ones(20), 2)
     for share, left in ((0.0, 1.0), (0.5, 0.25), (1.0, 0.0)):
-        given = Votes(np.arange(20), output, np.eye(2)[labels] / 2, np.zeros(20), np.float32(share))
+        given = Votes(np.arange(20), output, np.eye(2)[labels] / 2, np.zeros(20), np.array(share))
         wanted = softmax(output + left * probed, axis=1)
         np.testing.assert_allclose(posterior(given, labels), wanted, atol=5e-3)
