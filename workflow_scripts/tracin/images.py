@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, default_collate
 
 from tracin.vision import v2
 
@@ -26,15 +27,36 @@ class Augmentation:
     horizontal_flip: bool = True
     rotation: float = 0.0
 
-    def transform(self, input_size: int) -> v2.Compose:
-        """uint8 [3, H, W] -> uint8 [3, input_size, input_size]."""
-        steps: list[torch.nn.Module] = []
-        if self.rotation:
-            steps.append(v2.RandomRotation(self.rotation, v2.InterpolationMode.BILINEAR))
-        steps.append(v2.RandomResizedCrop(input_size, scale=self.crop_scale, antialias=True))
-        if self.horizontal_flip:
-            steps.append(v2.RandomHorizontalFlip())
-        return v2.Compose(steps)
+
+class RandomView:
+    """uint8 [H, W, 3] -> uint8 [3, input_size, input_size]: rotated, cropped, flipped at random.
+
+    Draws, and rounds, as torchvision's three transforms do one after another, but copies no more
+    than the crop, and in the order of a pixel map, which torch resizes fastest.
+    """
+
+    def __init__(self, augmentation: Augmentation, input_size: int) -> None:
+        degrees, self.flips = augmentation.rotation, augmentation.horizontal_flip
+        bilinear = v2.InterpolationMode.BILINEAR
+        self.rotate = v2.RandomRotation(degrees, bilinear) if degrees else None
+        self.crop = v2.RandomResizedCrop(input_size, scale=augmentation.crop_scale)
+
+    def __call__(self, image: np.ndarray) -> Tensor:
+        if self.rotate:
+            image = self.rotate(_planes(np.array(image))).permute(1, 2, 0).numpy()
+        at = self.crop.make_params([torch.empty(3, *image.shape[:2], device="meta")])
+        rows = slice(at["top"], at["top"] + at["height"])
+        columns = slice(at["left"], at["left"] + at["width"])
+        view: Tensor = v2.functional.resize(
+            _planes(np.array(image[rows, columns])), self.crop.size, antialias=True
+        )
+        # The same draw as RandomHorizontalFlip's.
+        return view.flip(-1) if self.flips and torch.rand(1) < 0.5 else view
+
+
+def _planes(image: np.ndarray) -> Tensor:
+    """[H, W, 3] seen as [3, H, W]."""
+    return torch.from_numpy(image).permute(2, 0, 1)
 
 
 def open_pixels(path: Path | str) -> np.ndarray:
@@ -74,19 +96,40 @@ class TrainingImages(Dataset[tuple[Tensor, int, int]]):
         input_size: int,
     ) -> None:
         self.pixels, self.ids, self.labels = pixels, ids, labels
-        self.transform = augmentation.transform(input_size)
+        self.view = RandomView(augmentation, input_size)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int, int]:
         position, seed = item
-        image = torch.from_numpy(np.array(self.pixels[self.ids[position]])).permute(2, 0, 1)
         # Seeding each sample makes the result independent of the number of loader workers.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            view: Tensor = self.transform(image)
+        with _seeded(seed):
+            view = self.view(self.pixels[self.ids[position]])
         return view, int(self.labels[position]), position
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch's CPU generator for the block, and restore it after.
+
+    `torch.manual_seed` turns to the generators of all kinds of devices too, which takes longer than
+    to crop and resize an image.
+    """
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)
+
+
+def collate(items: Sequence[tuple[Tensor, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Items as a batch: views [b, 3, H, W] in channels_last order, classes [b], positions [b]."""
+    views, labels, positions = default_collate(
+        [(view.permute(1, 2, 0), label, position) for view, label, position in items]
+    )
+    return views.permute(0, 3, 1, 2), labels, positions
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
