@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, default_collate
 
+from tracin.tensors import constant
 from tracin.vision import v2
 
 # ImageNet's channel statistics, as torchvision's published weights expect them.
@@ -65,18 +66,29 @@ def open_pixels(path: Path | str) -> np.ndarray:
     return pixels
 
 
-def read_batch(pixels: np.ndarray, ids: np.ndarray, input_size: int) -> Tensor:
-    """The deterministic view of some images: uint8 [n, 3, input_size, input_size], centre crop."""
+def read_batch(
+    pixels: np.ndarray, ids: np.ndarray, input_size: int, pinned: bool = False
+) -> Tensor:
+    """The deterministic view of some images: uint8 [n, 3, input_size, input_size], centre crop.
+
+    In page-locked memory, from where a GPU takes it, if `pinned`.
+    """
     top = (pixels.shape[1] - input_size) // 2
     left = (pixels.shape[2] - input_size) // 2
-    crop = pixels[ids, top : top + input_size, left : left + input_size]
-    return torch.from_numpy(np.ascontiguousarray(crop)).permute(0, 3, 1, 2)
+    if pinned:
+        crops = pixels[:, top : top + input_size, left : left + input_size]
+        batch = torch.empty(len(ids), *crops.shape[1:], dtype=torch.uint8, pin_memory=True)
+        for image, sample in zip(batch.numpy(), ids, strict=True):
+            image[:] = crops[sample]
+    else:
+        crop = pixels[ids, top : top + input_size, left : left + input_size]
+        batch = torch.from_numpy(np.ascontiguousarray(crop))
+    return batch.permute(0, 3, 1, 2)
 
 
 def normalise(batch: Tensor) -> Tensor:
     """uint8 [n, 3, H, W] -> float32 in channels_last order, with ImageNet's mean and deviation."""
-    mean = torch.tensor(MEAN, device=batch.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=batch.device).view(1, 3, 1, 1)
+    mean, std = (constant(x, torch.float32, batch.device).view(1, 3, 1, 1) for x in (MEAN, STD))
     scaled = (batch.float() / 255.0 - mean) / std
     return scaled.contiguous(memory_format=torch.channels_last)
 

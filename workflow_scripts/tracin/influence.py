@@ -177,7 +177,7 @@ def lists(test_id: Tensor, found: list[Ranked]) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "test_id": np.repeat(test_id[order].numpy(), kinds * places),
-            "kind": pd.Categorical.from_codes(np.tile(codes, tests), list(KINDS)),
+            "kind": pd.Categorical.from_codes(np.tile(codes, tests), pd.Index(KINDS)),
             "rank": np.tile(np.arange(1, places + 1, dtype=np.int32), tests * kinds),
             "train_id": train_id.reshape(-1),
             "influence": influence.reshape(-1),
