@@ -31,6 +31,23 @@ def test_ahead_keeps_order_and_raises_what_loading_raises() -> None:
         list(ahead([1, 0], lambda i: 1 / i))
 
 
+def test_ahead_loads_as_many_as_it_has_workers() -> None:
+    drawn = []
+
+    def items() -> Iterator[int]:
+        for item in range(9):
+            drawn.append(item)
+            yield item
+
+    def load(item: int) -> int:
+        time.sleep(0.01 * (item % 3 == 0))
+        return item
+
+    loads = ahead(items(), load, workers=3)
+    assert next(loads) == 0 and drawn == [0, 1, 2, 3]
+    assert list(loads) == list(range(1, 9))
+
+
 def test_side_by_side_keeps_order_on_threads_that_compute_alone(threads: int) -> None:
     def work(item: int) -> tuple[int, int]:
         time.sleep(0.02 * (item % 2 == 0))

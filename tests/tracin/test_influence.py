@@ -14,7 +14,15 @@ from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.errors import UserError
 from tracin.gradients import Factors, by_slot, extract_factors, read_factors, save_shard
 from tracin.images import normalise, read_batch
-from tracin.influence import as_arrays, largest, merge_topk, self_influence, tile_scores, topk_table
+from tracin.influence import (
+    as_arrays,
+    check_finite,
+    largest,
+    merge_topk,
+    self_influence,
+    tile_scores,
+    topk_table,
+)
 from tracin.loss import Loss
 from tracin.model import Architecture, build_model, final_linear
 from tracin.samples import Samples, block_rows
@@ -174,6 +182,8 @@ def test_sum_over_checkpoints_comes_before_ranking() -> None:
 def test_largest_breaks_ties_by_the_lower_column() -> None:
     values, columns = largest(torch.tensor([[1.0, 2.0, 2.0, 2.0, 0.0]]), 2)
     assert columns.tolist() == [[1, 2]] and values.tolist() == [[2.0, 2.0]]
+    values, columns = largest(torch.tensor([[1.0, 0.0, -2.0, -2.0, -2.0]]), 2, falling=False)
+    assert columns.tolist() == [[2, 3]] and values.tolist() == [[-2.0, -2.0]]
 
 
 def test_missing_shards_and_repeated_tiles_are_refused(tmp_path: Path) -> None:
@@ -196,3 +206,20 @@ def test_self_influence_is_the_diagonal(checkpoints: list[Path], images: np.ndar
     table = self_influence(iter(slots))
     np.testing.assert_allclose(table["self_influence"], diagonal, rtol=1e-4)
     assert table["train_id"].tolist() == TRAIN.ids.tolist()
+
+
+def test_lists_stand_in_order_of_the_test_ids() -> None:
+    scores = torch.tensor([[1.0, -2.0, 1.0], [0.5, 0.5, -0.5]])
+    table = topk_table(scores, torch.tensor([9, 4]), torch.tensor([4, 5, 6]), 3)
+    assert table["test_id"].tolist() == [4] * 4 + [9] * 6
+    assert table["train_id"].tolist() == [5, 6, 6, 5, 4, 6, 5, 5, 4, 6]
+    assert table["rank"].tolist() == [1, 2, 1, 2, 1, 2, 3, 1, 2, 3]
+    assert table.equals(table.sort_values(["test_id", "kind", "rank"], ignore_index=True))
+
+
+def test_the_check_of_scores_passes_large_ones_and_names_the_pair_that_is_not_finite() -> None:
+    scores, ids = torch.full((2, 3), 3e38), torch.arange(3)
+    check_finite(scores, ids[:2], ids)
+    scores[1, 2] = float("nan")
+    with pytest.raises(UserError, match="training sample 2 on test sample 1 is not finite"):
+        check_finite(scores, ids[:2], ids)

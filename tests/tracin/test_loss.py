@@ -29,3 +29,13 @@ def test_balanced_weights_average_one_and_name_empty_classes() -> None:
     assert weights[labels].mean() == pytest.approx(1.0)
     with pytest.raises(ValueError, match=r"\[2\] have no training image"):
         balanced_class_weights(labels, 3)
+
+
+def test_what_inference_leaves_serves_a_backward_pass() -> None:
+    loss, labels = Loss((1.0, 2.0, 3.5)), torch.tensor([0, 2])
+    logits = torch.randn(2, 3, requires_grad=True)
+    with torch.inference_mode():
+        loss.per_sample(logits.detach(), labels)
+    loss.per_sample(logits, labels).sum().backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, loss.errors(logits.detach(), labels))

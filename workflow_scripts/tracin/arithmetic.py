@@ -14,6 +14,7 @@ from torch import Tensor
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Precision = Literal["float32", "tf32", "bfloat16"]
+PINNED = 1 << 24  # bytes of page-locked memory that a copy to a GPU takes at once
 
 
 @contextmanager
@@ -40,22 +41,52 @@ def autocast(precision: Precision, device: torch.device) -> torch.autocast:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor` on `device`; to a GPU through pinned memory, without waiting for the copy."""
+    """`tensor` [n, ...] on `device`; to a GPU through pinned memory, without waiting for the copy.
+
+    Rows go a few at a time: to lock fresh memory takes longer than to copy without, and the blocks
+    of the first rows serve for the others.
+    """
     if device.type != "cuda":
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    if tensor.is_pinned():
+        return tensor.to(device, non_blocking=True)
+    there = torch.empty_like(tensor, device=device)
+    rows = max(1, PINNED * len(tensor) // max(1, tensor.nbytes))
+    for source, target in zip(tensor.split(rows), there.split(rows), strict=True):
+        target.copy_(source.pin_memory(), non_blocking=True)
+    return there
 
 
-def ahead(items: Iterable[Item], load: Callable[[Item], Result]) -> Iterator[Result]:
-    """`map(load, items)`, where a thread loads the next one while the last one is worked on."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = None
-        for item in items:
-            ready, waiting = waiting, pool.submit(load, item)
-            if ready is not None:
-                yield ready.result()
-        if waiting is not None:
-            yield waiting.result()
+def ahead(
+    items: Iterable[Item], load: Callable[[Item], Result], workers: int = 1
+) -> Generator[Result]:
+    """`map(load, items)`, where threads load the next `workers` while the last is worked on."""
+    return _in_order(ThreadPoolExecutor(workers, "load"), items, load, workers)
+
+
+def copied_ahead(
+    items: Iterable[Item],
+    load: Callable[[Item], tuple[Result, list[Tensor]]],
+    device: torch.device,
+) -> Iterator[Result]:
+    """`map(load, items)` for what is on a GPU: copies to it run beside the work on it.
+
+    Args:
+        load: gives a result and its tensors on `device`.
+    """
+    copies = torch.cuda.Stream(device)
+
+    def queue(item: Item) -> tuple[Result, list[Tensor], torch.cuda.Event]:
+        with torch.cuda.stream(copies):
+            return *load(item), copies.record_event()
+
+    for result, tensors, done in ahead(items, queue):
+        work = torch.cuda.current_stream(device)
+        work.wait_event(done)
+        for tensor in tensors:
+            # Else its memory would be written to again while `work` still reads it.
+            tensor.record_stream(work)
+        yield result
 
 
 def side_by_side(
@@ -68,14 +99,23 @@ def side_by_side(
     """
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(workers, "pass", torch.set_num_threads, (1,))
+    try:
+        yield from _in_order(pool, items, work, workers)
+    finally:
+        torch.set_num_threads(threads)  # MKL has one number for all threads
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, items: Iterable[Item], work: Callable[[Item], Result], most: int
+) -> Generator[Result]:
+    """`map(work, items)` in the pool, which ends with it; at most `most` are under way or wait."""
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) > workers:
+            if len(waiting) > most:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # MKL has one number for all threads

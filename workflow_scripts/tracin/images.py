@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, default_collate
 
+from tracin.tensors import constant
 from tracin.vision import v2
 
 # ImageNet's channel statistics, as torchvision's published weights expect them.
@@ -26,15 +28,36 @@ class Augmentation:
     horizontal_flip: bool = True
     rotation: float = 0.0
 
-    def transform(self, input_size: int) -> v2.Compose:
-        """uint8 [3, H, W] -> uint8 [3, input_size, input_size]."""
-        steps: list[torch.nn.Module] = []
-        if self.rotation:
-            steps.append(v2.RandomRotation(self.rotation, v2.InterpolationMode.BILINEAR))
-        steps.append(v2.RandomResizedCrop(input_size, scale=self.crop_scale, antialias=True))
-        if self.horizontal_flip:
-            steps.append(v2.RandomHorizontalFlip())
-        return v2.Compose(steps)
+
+class RandomView:
+    """uint8 [H, W, 3] -> uint8 [3, input_size, input_size]: rotated, cropped, flipped at random.
+
+    Draws, and rounds, as torchvision's three transforms do one after another, but copies no more
+    than the crop, and in the order of a pixel map, which torch resizes fastest.
+    """
+
+    def __init__(self, augmentation: Augmentation, input_size: int) -> None:
+        degrees, self.flips = augmentation.rotation, augmentation.horizontal_flip
+        bilinear = v2.InterpolationMode.BILINEAR
+        self.rotate = v2.RandomRotation(degrees, bilinear) if degrees else None
+        self.crop = v2.RandomResizedCrop(input_size, scale=augmentation.crop_scale)
+
+    def __call__(self, image: np.ndarray) -> Tensor:
+        if self.rotate:
+            image = self.rotate(_planes(np.array(image))).permute(1, 2, 0).numpy()
+        at = self.crop.make_params([torch.empty(3, *image.shape[:2], device="meta")])
+        rows = slice(at["top"], at["top"] + at["height"])
+        columns = slice(at["left"], at["left"] + at["width"])
+        view: Tensor = v2.functional.resize(
+            _planes(np.array(image[rows, columns])), self.crop.size, antialias=True
+        )
+        # The same draw as RandomHorizontalFlip's.
+        return view.flip(-1) if self.flips and torch.rand(1) < 0.5 else view
+
+
+def _planes(image: np.ndarray) -> Tensor:
+    """[H, W, 3] seen as [3, H, W]."""
+    return torch.from_numpy(image).permute(2, 0, 1)
 
 
 def open_pixels(path: Path | str) -> np.ndarray:
@@ -43,18 +66,29 @@ def open_pixels(path: Path | str) -> np.ndarray:
     return pixels
 
 
-def read_batch(pixels: np.ndarray, ids: np.ndarray, input_size: int) -> Tensor:
-    """The deterministic view of some images: uint8 [n, 3, input_size, input_size], centre crop."""
+def read_batch(
+    pixels: np.ndarray, ids: np.ndarray, input_size: int, pinned: bool = False
+) -> Tensor:
+    """The deterministic view of some images: uint8 [n, 3, input_size, input_size], centre crop.
+
+    In page-locked memory, from where a GPU takes it, if `pinned`.
+    """
     top = (pixels.shape[1] - input_size) // 2
     left = (pixels.shape[2] - input_size) // 2
-    crop = pixels[ids, top : top + input_size, left : left + input_size]
-    return torch.from_numpy(np.ascontiguousarray(crop)).permute(0, 3, 1, 2)
+    if pinned:
+        crops = pixels[:, top : top + input_size, left : left + input_size]
+        batch = torch.empty(len(ids), *crops.shape[1:], dtype=torch.uint8, pin_memory=True)
+        for image, sample in zip(batch.numpy(), ids, strict=True):
+            image[:] = crops[sample]
+    else:
+        crop = pixels[ids, top : top + input_size, left : left + input_size]
+        batch = torch.from_numpy(np.ascontiguousarray(crop))
+    return batch.permute(0, 3, 1, 2)
 
 
 def normalise(batch: Tensor) -> Tensor:
     """uint8 [n, 3, H, W] -> float32 in channels_last order, with ImageNet's mean and deviation."""
-    mean = torch.tensor(MEAN, device=batch.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=batch.device).view(1, 3, 1, 1)
+    mean, std = (constant(x, torch.float32, batch.device).view(1, 3, 1, 1) for x in (MEAN, STD))
     scaled = (batch.float() / 255.0 - mean) / std
     return scaled.contiguous(memory_format=torch.channels_last)
 
@@ -74,19 +108,40 @@ class TrainingImages(Dataset[tuple[Tensor, int, int]]):
         input_size: int,
     ) -> None:
         self.pixels, self.ids, self.labels = pixels, ids, labels
-        self.transform = augmentation.transform(input_size)
+        self.view = RandomView(augmentation, input_size)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int, int]:
         position, seed = item
-        image = torch.from_numpy(np.array(self.pixels[self.ids[position]])).permute(2, 0, 1)
         # Seeding each sample makes the result independent of the number of loader workers.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            view: Tensor = self.transform(image)
+        with _seeded(seed):
+            view = self.view(self.pixels[self.ids[position]])
         return view, int(self.labels[position]), position
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch's CPU generator for the block, and restore it after.
+
+    `torch.manual_seed` turns to the generators of all kinds of devices too, which takes longer than
+    to crop and resize an image.
+    """
+    before = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)
+
+
+def collate(items: Sequence[tuple[Tensor, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Items as a batch: views [b, 3, H, W] in channels_last order, classes [b], positions [b]."""
+    views, labels, positions = default_collate(
+        [(view.permute(1, 2, 0), label, position) for view, label, position in items]
+    )
+    return views.permute(0, 3, 1, 2), labels, positions
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

@@ -18,6 +18,8 @@ from tracin.memory import halving
 from tracin.model import final_linear, folded
 from tracin.samples import Samples
 
+LOADERS = 3  # threads that read batches for a GPU, which may take two while one is read
+
 
 def forward(
     model: nn.Module,
@@ -41,13 +43,14 @@ def forward(
     workers = 1 if alone else min(torch.get_num_threads(), batch_size)
     size = -(-batch_size // workers)
     starts = range(0, len(ids), size)
+    loaders = LOADERS if device.type == "cuda" else 1
 
     def load(start: int) -> Tensor:
-        return read_batch(pixels, ids[start : start + size], input_size)
+        return read_batch(pixels, ids[start : start + size], input_size, loaders > 1)
 
     with _Look(model, precision, device, differentiable) as look:
         if workers == 1:
-            results: Iterator[tuple[Tensor, Tensor]] = map(look, ahead(starts, load))
+            results: Iterator[tuple[Tensor, Tensor]] = map(look, ahead(starts, load, loaders))
         else:
             results = side_by_side(starts, lambda start: look(load(start)), workers)
         batches = zip(starts, results, strict=True)

@@ -40,12 +40,11 @@ def tile_scores(
     scores = torch.empty(0)
     norms: list[Tensor] = []
     ids: list[Tensor] = []
-    for (a, rate), (b, other) in zip(test, train, strict=True):
+    for (a, rate), (b, other) in on_device(test, train, device):
         if not ids:
             scores = torch.zeros(len(a.sample_id), len(b.sample_id), device=device)
             norms = [torch.zeros(size, device=device) for size in scores.shape]
         ids = same_samples(ids, a, b, rate, other)
-        a, b = (on_device(side, device) for side in (a, b))
         _add_products(scores, a, b, rate)
         if cosine:
             norms = [n + squared_norm(side, rate) for n, side in zip(norms, (a, b), strict=True)]
@@ -103,23 +102,25 @@ def inverse_root(squared: Tensor) -> Tensor:
     return torch.where(squared > 0, squared.rsqrt(), 0.0)
 
 
-def largest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def largest(scores: Tensor, k: int, falling: bool = True) -> tuple[Tensor, Tensor]:
     """The k largest per row in falling order, equal scores by rising column: values, columns.
+
+    The k smallest in rising order if not `falling`.
 
     Args:
         scores: [n, m]; k may exceed m. Both results are [n, min(k, m)].
     """
     k = min(k, scores.shape[1])
-    values, columns = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    values, columns = scores.topk(min(k + 1, scores.shape[1]), dim=1, largest=falling)
     # topk breaks ties as it likes: rows where the next value ties need the stable sort.
     crowded = (values[:, k:] == values[:, k - 1 : k]).any(dim=1)
     values, columns = values[:, :k].clone(), columns[:, :k].clone()
     if crowded.any():
-        full = scores[crowded].sort(dim=1, descending=True, stable=True)
+        full = scores[crowded].sort(dim=1, descending=falling, stable=True)
         values[crowded], columns[crowded] = full.values[:, :k], full.indices[:, :k]
     columns, by_column = columns.sort(dim=1)
     values = values.gather(1, by_column)
-    values, by_value = values.sort(dim=1, descending=True, stable=True)
+    values, by_value = values.sort(dim=1, descending=falling, stable=True)
     return values, columns.gather(1, by_value)
 
 
@@ -133,13 +134,13 @@ def topk_table(scores: Tensor, test_id: Tensor, train_id: Tensor, k: int) -> pd.
         UserError: a score is NaN or infinite; the pair of samples is named.
     """
     check_finite(scores, test_id, train_id)
-    found = ranked(scores, test_id, train_id, k)
-    return lists(test_id, [(values.cpu(), ids.cpu()) for values, ids in found])
+    return lists(test_id, ranked(scores, test_id, train_id, k))
 
 
 def check_finite(scores: Tensor, test_id: Tensor, train_id: Tensor) -> None:
     """Raise with the pair's names if a score [n_test, n_train] is not finite."""
-    if not torch.isfinite(scores).all():
+    # The sum of all shows in one pass that all are finite; it alone may overflow.
+    if not torch.isfinite(scores.sum()) and not torch.isfinite(scores).all():
         row, column = torch.nonzero(~torch.isfinite(scores))[0].tolist()
         raise UserError(
             f"The influence of training sample {int(train_id[column])} on test sample "
@@ -156,31 +157,35 @@ def ranked(scores: Tensor, test_id: Tensor, train_id: Tensor, k: int) -> list[Ra
     test_id, train_id = test_id.to(scores.device), train_id.to(scores.device)
     own = test_id[:, None] == train_id if torch.isin(test_id, train_id).any() else None
     found = []
-    for sign in (1, -1):
-        signed = scores if sign == 1 else -scores
-        if own is not None:
-            signed = signed.masked_fill(own, float("-inf"))
-        values, columns = largest(signed, k)
-        found.append((sign * values, train_id[columns]))
+    for falling in (True, False):
+        last = float("-inf" if falling else "inf")
+        others = scores if own is None else scores.masked_fill(own, last)
+        values, columns = largest(others, k, falling)
+        found.append((values, train_id[columns]))
     return found
 
 
 def lists(test_id: Tensor, found: list[Ranked]) -> pd.DataFrame:
     """The table of `topk_table` from what `ranked` found."""
-    frames = []
-    for kind, (values, ids) in zip(KINDS, found, strict=True):
-        places = values.shape[1]
-        frame = pd.DataFrame(
-            {
-                "test_id": np.repeat(test_id.numpy(), places),
-                "kind": pd.Categorical([kind] * values.numel(), categories=KINDS),
-                "rank": np.tile(np.arange(1, places + 1, dtype=np.int32), len(values)),
-                "train_id": ids.flatten().numpy(),
-                "influence": values.flatten().numpy(),
-            }
-        )
-        frames.append(frame[np.isfinite(frame["influence"])])
-    return _ordered(pd.concat(frames, ignore_index=True))
+    order = test_id.argsort()
+    influence, train_id = (
+        torch.stack(part, dim=1)[order.to(part[0].device)].cpu().numpy()
+        for part in zip(*found, strict=True)
+    )  # [n_test, kinds, places]
+    tests, kinds, places = influence.shape
+    codes = np.repeat(np.arange(kinds, dtype=np.int8), places)
+    table = pd.DataFrame(
+        {
+            "test_id": np.repeat(test_id[order].numpy(), kinds * places),
+            "kind": pd.Categorical.from_codes(np.tile(codes, tests), pd.Index(KINDS)),
+            "rank": np.tile(np.arange(1, places + 1, dtype=np.int32), tests * kinds),
+            "train_id": train_id.reshape(-1),
+            "influence": influence.reshape(-1),
+        },
+        copy=False,
+    )
+    finite = np.isfinite(influence.reshape(-1))
+    return table if finite.all() else table[finite].reset_index(drop=True)
 
 
 def merge_topk(tables: Iterable[pd.DataFrame], k: int) -> pd.DataFrame:

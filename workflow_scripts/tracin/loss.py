@@ -9,6 +9,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from tracin.errors import UserError
+from tracin.tensors import constant
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Loss:
     label_smoothing: float = 0.0
 
     def _weights(self, logits: Tensor) -> Tensor:
-        return torch.tensor(self.class_weights, dtype=logits.dtype, device=logits.device)
+        return constant(self.class_weights, logits.dtype, logits.device)
 
     def per_sample(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Loss of each sample, [n], from logits [n, classes] and labels [n]."""

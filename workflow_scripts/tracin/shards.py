@@ -6,7 +6,7 @@ tiny errors of images that the network is sure of would fall below float16's ran
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +16,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import functional
 
-from tracin.arithmetic import ahead, send
+from tracin.arithmetic import ahead, copied_ahead, send
 from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.samples import block_rows
@@ -47,17 +48,42 @@ class Factors:
 Slot = tuple[Factors, float]
 
 
-def on_device(factors: Factors, device: torch.device) -> Factors:
-    """The factors with all tensors but the ids on `device`."""
-    return Factors(
-        factors.sample_id,
-        send(factors.activations, device),
-        send(factors.errors, device),
-        {
-            part: Sketches(send(sketches.values, device), sketches.learning_rate)
-            for part, sketches in factors.sketches.items()
-        },
-    )
+Pair = tuple[Slot, Slot]
+
+
+def on_device(test: Iterable[Slot], train: Iterable[Slot], device: torch.device) -> Iterator[Pair]:
+    """Slots of both sides in turn with all tensors but the ids on `device`.
+
+    A GPU copies the next ones meanwhile. It gets activations with columns of zeros up to a multiple
+    of eight, which change no product: its tensor cores want rows that start at 16 bytes.
+    """
+    pairs = zip(test, train, strict=True)
+    if device.type == "cuda":
+        return copied_ahead(pairs, lambda pair: _moved(pair, device), device)
+    return (_moved(pair, device)[0] for pair in pairs)
+
+
+def _moved(pair: Pair, device: torch.device) -> tuple[Pair, list[Tensor]]:
+    """The pair on the device, and its tensors there."""
+    tensors: list[Tensor] = []
+
+    def move(tensor: Tensor, multiple: int = 1) -> Tensor:
+        there = send(tensor, device)
+        if device.type == "cuda" and (more := -tensor.shape[1] % multiple):
+            there = functional.pad(there, (0, more))
+        tensors.append(there)
+        return there
+
+    def side(factors: Factors) -> Factors:
+        return Factors(
+            factors.sample_id,
+            move(factors.activations, 8),
+            move(factors.errors),
+            {part: replace(s, values=move(s.values)) for part, s in factors.sketches.items()},
+        )
+
+    (test, rate), (train, other) = pair
+    return ((side(test), rate), (side(train), other)), tensors
 
 
 def only_rows(factors: Factors, rows: slice) -> Factors:

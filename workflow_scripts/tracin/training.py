@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.errors import UserError
 from tracin.files import atomic_path, write_parquet
-from tracin.images import EpochSampler, TrainingImages, normalise
+from tracin.images import EpochSampler, TrainingImages, collate, normalise
 from tracin.inference import evaluate
 from tracin.recipe import Run
 from tracin.slots import choose_slots, is_pooled
@@ -118,6 +118,9 @@ def _loader(run: Run, sampler: EpochSampler) -> DataLoader[Any]:
         batch_size=run.recipe.batch_size,
         sampler=sampler,
         num_workers=run.workers,
+        # Workers that are started once per stage; a new set in every epoch costs seconds.
+        persistent_workers=run.workers > 0,
+        collate_fn=collate,
         pin_memory=run.device.type == "cuda",
         # A last batch of one sample would stop batch normalisation.
         drop_last=len(run.train) % run.recipe.batch_size == 1,

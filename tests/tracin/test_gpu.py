@@ -1,0 +1,61 @@
+"""On a GPU: the same lists, and the same logits but for rounding; skipped where there is none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tracin.arithmetic import send
+from tracin.images import read_batch
+from tracin.inference import forward
+from tracin.model import Architecture, build_model
+from tracin.shards import Factors, Sketches, Slot
+from tracin.tiles import tile_table
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="wants a GPU")
+
+
+def slots(n: int, first: int) -> list[Slot]:
+    """Small whole numbers, of which no sum is rounded."""
+    generator = torch.Generator().manual_seed(first)
+
+    def draw(width: int) -> torch.Tensor:
+        return torch.randint(-3, 4, (n, width), generator=generator).float()
+
+    ids = torch.arange(first, first + n)
+    return [
+        (Factors(ids, draw(129), draw(3), {"backbone": Sketches(draw(16), 0.5)}), rate)
+        for rate in (0.5, 0.25, 1.0, 2.0, 0.125)
+    ]
+
+
+@pytest.mark.parametrize("cosine", [False, True])
+def test_lists_of_a_tile(cosine: bool) -> None:
+    test, train = slots(300, 0), slots(2000, 200)
+    found, expected = (tile_table(test, train, 20, device, cosine) for device in (GPU, CPU))
+    if cosine:
+        difference = found["influence"] - expected["influence"]
+        assert difference.abs().max() < 1e-5
+    else:
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_copies_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracin.arithmetic.PINNED", 1000)
+    for tensor in (torch.rand(999, 7), torch.rand(3, 2000), torch.rand(0, 4)):
+        assert torch.equal(send(tensor, GPU).cpu(), tensor)
+
+
+def test_forward_passes() -> None:
+    torch.manual_seed(0)
+    model = build_model(Architecture("resnet18", classes=3, stem="small"))
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 20, 20, 3), dtype=np.uint8)
+    ids = np.random.default_rng(1).permutation(90)[:70]
+    assert torch.equal(read_batch(pixels, ids, 16, pinned=True), read_batch(pixels, ids, 16))
+
+    def logits(device: torch.device) -> torch.Tensor:
+        passes = forward(model, pixels, ids, 16, 8, device)
+        return torch.cat([values.cpu() for _, values, _ in passes])
+
+    torch.testing.assert_close(logits(GPU), logits(CPU), rtol=1e-3, atol=1e-3)
