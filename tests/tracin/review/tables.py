@@ -40,21 +40,11 @@ def review_data(
     names = [*(paths or []), *(f"cat/{i}.png" for i in range(total))][:total]
     codes = np.arange(total) % len(classes)
     label = np.array(classes, dtype=object)[codes]
-    manifest = pd.DataFrame(
-        {
-            "sample_id": np.arange(total),
-            "path": names,
-            "sha256": [hashlib.sha256(name.encode()).hexdigest() for name in names],
-            "split": ["train"] * suspects + ["test"] * (total - suspects),
-            "label": label,
-            "true_label": None,
-        }
-    )
     tests = np.arange(suspects, total)
     facts = {
         "name": "original",
         "classes": classes,
-        "manifest": manifest,
+        "manifest": listed(names, label, suspects),
         "labels": pd.DataFrame(
             {"sample_id": np.arange(total), "label_index": codes.astype(np.int16), "keep": True}
         ),
@@ -73,6 +63,20 @@ def review_data(
         "corrections": pd.DataFrame(),
     }
     return ReviewData(**(facts | changes))
+
+
+def listed(names: list[str], label: np.ndarray, suspects: int) -> pd.DataFrame:
+    """The manifest: suspects are training images, the others test images."""
+    return pd.DataFrame(
+        {
+            "sample_id": np.arange(len(names)),
+            "path": names,
+            "sha256": [hashlib.sha256(name.encode()).hexdigest() for name in names],
+            "split": ["train"] * suspects + ["test"] * (len(names) - suspects),
+            "label": label,
+            "true_label": None,
+        }
+    )
 
 
 def suspected(names: list[str], label: np.ndarray, classes: list[str]) -> pd.DataFrame:
