@@ -5,14 +5,15 @@ python -m benchmarks.label_errors --dataset labels.csv
 runs the workflow on the manifest (and goes on where it was stopped), scores every signal, the
 combination and the baselines by the truth, which reaches nothing else, prints the table, and writes
 results/benchmarks/label_errors.json and .png. It goes on with label_errors.effort: thorough, and
-with five folds for cleanlab's baseline. These seven networks take hours on two cores: --effort
-standard leaves them out.
+with five folds for cleanlab's baseline, and reports again after each. These seven networks take
+hours on two cores: --effort standard leaves them out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ EFFORTS = ["standard", "thorough"]
 
 def run(
     arguments: argparse.Namespace, folder: Path
-) -> tuple[list[Ranking], dict[str, dict[str, Any]]]:
-    """Run the workflow on the manifest below `folder`: the rankings, and estimates by effort."""
+) -> Iterator[tuple[list[Ranking], dict[str, dict[str, Any]]]]:
+    """Run the workflow on the manifest below `folder`: rankings so far, and estimates by effort."""
     dataset = {
         "source": "manifest",
         "path": str(Path(arguments.dataset).resolve()),
@@ -48,31 +49,32 @@ def run(
     }
     example = yaml.safe_load(Path(arguments.configfile).read_text(encoding="utf-8"))
     example["dataset"] = example.get("dataset", {}) | dataset
+    asked = example.get("label_errors", {})
     found: list[Ranking] = []
     estimates = {}
     for effort in EFFORTS[: EFFORTS.index(arguments.effort) + 1]:
-        example["label_errors"] = example.get("label_errors", {}) | {"effort": effort}
+        example["label_errors"] = asked | {"effort": effort}
         run_workflow(folder, example, [SUSPECTS], arguments.cores)
         # Read at once, as the next effort writes its own list of suspects over this one.
         found += (rankings if effort == "standard" else thorough_rankings)(folder / "results")
         estimates[effort] = json.loads((folder / SUSPECTS).with_name("estimate.json").read_text())
         estimates[effort].pop("pairs")
+        yield found, estimates
     if arguments.effort == "thorough":
-        example["label_errors"] |= {"effort": "standard", "folds": FOLDS}
-        run_workflow(
-            folder, example, [fold_views(number) for number in range(FOLDS)], arguments.cores
-        )
-        found.append(fold_baseline(folder / "results", found[0].wrong))
-    return found, estimates
+        example["label_errors"] = asked | {"folds": FOLDS}
+        views = [fold_views(number) for number in range(FOLDS)]
+        run_workflow(folder, example, views, arguments.cores)
+        yield [*found, fold_baseline(folder / "results", found[0].wrong)], estimates
 
 
 def headline(table: pd.DataFrame) -> dict[str, float]:
     """Average precision of the combination over that of the baselines."""
     precision = table.set_index("ranking")["average_precision"]
     ratios = {"ratio": precision[COMBINATION] / precision[PLAIN]}
+    if THOROUGH in precision:
+        ratios["ratio_thorough"] = precision[THOROUGH] / precision[PLAIN]
     if OUT_OF_FOLD in precision:
         ratios["ratio_to_cleanlab_5_folds"] = precision[COMBINATION] / precision[OUT_OF_FOLD]
-        ratios["ratio_thorough"] = precision[THOROUGH] / precision[PLAIN]
     return {name: float(value) for name, value in ratios.items()}
 
 
@@ -110,7 +112,8 @@ def main() -> None:
     parser.add_argument("--cores", default="all")
     arguments = parser.parse_args()
     folder = Path("results/benchmarks/label_errors").resolve() / arguments.label_column
-    report(*run(arguments, folder), arguments)
+    for found, estimates in run(arguments, folder):
+        report(found, estimates, arguments)
 
 
 if __name__ == "__main__":
