@@ -9,6 +9,7 @@ import numpy as np
 from cleanlab.rank import get_label_quality_scores
 
 SMALLEST = 1e-12
+MEMORISED = "memorised"  # the column beside the signals that says how much a run learned by heart
 
 
 def own(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -13,7 +13,6 @@ from tracin.label_errors import signals
 from tracin.label_errors.estimate import true_class, weight
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
-MEMORISED = "memorised"  # of a run, the same in each row
 
 
 def score(probabilities: np.ndarray, late: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -41,7 +40,7 @@ def averaged(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
                 "--forcerun signals."
             )
     joined = first.copy()
-    for name in [*signal_names(first), MEMORISED]:
+    for name in [*signal_names(first), signals.MEMORISED]:
         joined[name] = np.mean([run[name] for run in runs], axis=0).astype(np.float32)
     mean = np.mean([products(run) for run in runs], axis=0)
     joined["probabilities"] = list(softmax(mean, axis=1))
@@ -56,12 +55,12 @@ def products(joined: pd.DataFrame) -> np.ndarray:
 def signal_names(frame: pd.DataFrame) -> list[str]:
     """The columns of a signal table that are signals."""
     floats = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name])]
-    return [name for name in floats if name != MEMORISED]
+    return [name for name in floats if name != signals.MEMORISED]
 
 
 def weight_of(joined: pd.DataFrame) -> float:
     """What `estimate.weight` says of the runs together."""
-    return weight(float(joined[MEMORISED].iloc[0]))
+    return weight(float(joined[signals.MEMORISED].iloc[0]))
 
 
 def suspect_table(

@@ -12,7 +12,6 @@ from tracin.influence import Slot
 from tracin.label_errors import signals
 from tracin.label_errors.evidence import listed, opposition
 from tracin.label_errors.neighbours import mean_over, nearest
-from tracin.label_errors.suspects import MEMORISED
 from tracin.label_errors.validation import influence_on_classes
 from tracin.label_errors.views import Views
 from tracin.label_errors.votes import (
@@ -67,7 +66,7 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     frame = pd.DataFrame({"train_id": ids, "label_index": labels.astype(np.int16)})
     for name, values in columns.items():
         frame[name] = np.asarray(values, dtype=np.float32)
-    frame[MEMORISED] = np.float32(votes.memorised)
+    frame[signals.MEMORISED] = np.float32(votes.memorised)
     frame["probabilities"] = list(best.astype(np.float32))
     frame["neighbours"] = list(ids[rows])
     for kind in ("opponent", "proponent"):
