@@ -5,34 +5,21 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.tracin.factors import whole_slots
 from tracin.arithmetic import send
 from tracin.images import read_batch
 from tracin.inference import forward
 from tracin.model import Architecture, build_model
-from tracin.shards import Factors, Sketches, Slot
 from tracin.tiles import tile_table
 
+RATES = (0.5, 0.25, 1.0, 2.0, 0.125)
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="wants a GPU")
 
 
-def slots(n: int, first: int) -> list[Slot]:
-    """Small whole numbers, of which no sum is rounded."""
-    generator = torch.Generator().manual_seed(first)
-
-    def draw(width: int) -> torch.Tensor:
-        return torch.randint(-3, 4, (n, width), generator=generator).float()
-
-    ids = torch.arange(first, first + n)
-    return [
-        (Factors(ids, draw(129), draw(3), {"backbone": Sketches(draw(16), 0.5)}), rate)
-        for rate in (0.5, 0.25, 1.0, 2.0, 0.125)
-    ]
-
-
 @pytest.mark.parametrize("cosine", [False, True])
 def test_lists_of_a_tile(cosine: bool) -> None:
-    test, train = slots(300, 0), slots(2000, 200)
+    test, train = whole_slots(300, 0, 129, RATES), whole_slots(2000, 200, 129, RATES)
     found, expected = (tile_table(test, train, 20, device, cosine) for device in (GPU, CPU))
     if cosine:
         difference = found["influence"] - expected["influence"]

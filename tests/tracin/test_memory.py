@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.tracin.factors import whole_slots
 from tracin import inference, influence
 from tracin.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tracin.gradients import Beyond, extract_factors
@@ -19,7 +20,6 @@ from tracin.loss import Loss
 from tracin.memory import halving
 from tracin.model import Architecture, build_model
 from tracin.samples import Samples
-from tracin.shards import Factors, Sketches, Slot
 from tracin.sketch import Sketcher
 from tracin.tiles import tile_table
 
@@ -97,26 +97,12 @@ def test_predictions_validation_and_views(
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def slots(n: int, first: int) -> list[Slot]:
-    """Small whole numbers, so that no sum is rounded, however it is cut; sketches ask for dense."""
-    generator = torch.Generator().manual_seed(first)
-
-    def draw(width: int) -> torch.Tensor:
-        return torch.randint(-3, 4, (n, width), generator=generator).float()
-
-    ids = torch.arange(first, first + n)
-    return [
-        (Factors(ids, draw(5), draw(3), {"backbone": Sketches(draw(4), 0.5)}), rate)
-        for rate in (0.5, 0.25)
-    ]
-
-
 @pytest.mark.parametrize("cosine", [False, True])
 def test_tile(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cosine: bool
 ) -> None:
     # The second half of the test samples are training samples too, as in lists of training images.
-    arguments = (slots(8, 0), slots(30, 4), 6, CPU, cosine)
+    arguments = (whole_slots(8, 0), whole_slots(30, 4), 6, CPU, cosine)
     whole = tile_table(*arguments)
     scarce = limited(influence._add_products, 0, 3)
     monkeypatch.setattr(influence, "_add_products", scarce)
