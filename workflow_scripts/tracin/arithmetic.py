@@ -15,6 +15,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Precision = Literal["float32", "tf32", "bfloat16"]
 PINNED = 1 << 24  # bytes of page-locked memory that a copy to a GPU takes at once
+UNDER_WAY = 4  # copies to a GPU that may wait for one another, each with its own such memory
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     """`tensor` [n, ...] on `device`; to a GPU through pinned memory, without waiting for the copy.
 
     Rows go a few at a time: to lock fresh memory takes longer than to copy without, and the blocks
-    of the first rows serve for the others.
+    of the first rows serve for the others, whose copies wait until one is free.
     """
     if device.type != "cuda":
         return tensor.to(device)
@@ -52,8 +53,12 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
         return tensor.to(device, non_blocking=True)
     there = torch.empty_like(tensor, device=device)
     rows = max(1, PINNED * len(tensor) // max(1, tensor.nbytes))
+    stream, copies = torch.cuda.current_stream(device), deque[torch.cuda.Event]()
     for source, target in zip(tensor.split(rows), there.split(rows), strict=True):
+        if len(copies) == UNDER_WAY:
+            copies.popleft().synchronize()
         target.copy_(source.pin_memory(), non_blocking=True)
+        copies.append(stream.record_event())
     return there
 
 

@@ -72,7 +72,7 @@ def _dense_table(
         for rows in _parts(samples, size):
             part = ((only_rows(factors, rows), rate) for factors, rate in test)
             tables.append(topk_table(*tile_scores(part, train, device, cosine), k))
-        return pd.concat(tables, ignore_index=True)
+        return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
     return halving(samples, by)
 
