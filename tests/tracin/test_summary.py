@@ -18,7 +18,7 @@ ERRORS = {
     "estimated_errors": 120,
     "estimated_share": 0.1333,
     "suggested_cut": 150,
-    "expected_precision": 0.75,
+    "expected_precision": [0.5, 0.75],
     "pairs": [{"label": "cat", "suggested_label": "dog", "count": 9 - i} for i in range(9)],
 }
 

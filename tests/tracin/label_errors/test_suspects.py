@@ -6,6 +6,7 @@ import pytest
 
 from tracin.label_errors import signals
 from tracin.label_errors.estimate import (
+    blended,
     estimate,
     expected_precision,
     joint_shares,
@@ -117,7 +118,7 @@ def test_estimated_share_of_wrong_labels(wrong: float) -> None:
     probabilities, labels = noisy(np.random.default_rng(0), 3000, wrong)
     shares = joint_shares(probabilities, labels)
     assert off_diagonal(shares).sum() == pytest.approx(wrong, abs=0.02)
-    found = estimate(shares, 3000, 0.5, CLASSES)
+    found = estimate(shares, 3000, (0.5, 0.75), CLASSES)
     assert (
         found["estimated_errors"]
         == found["suggested_cut"]
@@ -144,13 +145,27 @@ def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:
     rng = np.random.default_rng(1)
     sure, labels = noisy(rng, 2000, 0.1)
     shares = joint_shares(sure, labels)
-    assert expected_precision(shares, sure, noisy(rng, 2000, 0.0)[1]) < 0.5  # labels at random
-    assert expected_precision(shares, *noisy(rng, 2000, 0.1)) > 0.9
+    assert max(expected_precision(shares, sure, noisy(rng, 2000, 0.0)[1])) < 0.5  # random labels
+    assert expected_precision(shares, *noisy(rng, 2000, 0.1))[1] > 0.9
     vague = np.full((2000, 3), 1 / 3) + rng.normal(0, 0.01, (2000, 3))
-    assert expected_precision(shares, vague, labels) == pytest.approx(
-        off_diagonal(shares).sum(), abs=0.05
-    )
-    assert expected_precision(np.eye(3) / 3, sure, labels) == 0.0
+    by_chance = [off_diagonal(shares).sum()] * 2
+    assert list(expected_precision(shares, vague, labels)) == pytest.approx(by_chance, abs=0.05)
+    assert expected_precision(np.eye(3) / 3, sure, labels) == (0.0, 0.0)
+
+
+def test_expected_precision_is_least_where_wrong_labels_fall_on_look_alikes() -> None:
+    # Three images of class 0, of which one looks like class 1, and one of class 1.
+    held_out = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.1, 0.9]])
+    shares = np.array([[0.5, 0.0], [0.25, 0.25]])  # label 1 where the truth is 0
+    # A quarter of the given labels, the third image's, has a loss above that of 0.8 for label 1:
+    # the planted ones of the first two are found, a share of 2/3, or of (0.1 + 0.1) / 1.0.
+    found = expected_precision(shares, held_out, np.array([0, 0, 0, 1]))
+    assert list(found) == pytest.approx([0.2, 2 / 3])
+
+
+def test_a_joint_counts_as_much_as_was_not_learned_by_heart() -> None:
+    trained, held_out = np.diag([0.5, 0.5]), np.array([[0.4, 0.1], [0.1, 0.4]])
+    np.testing.assert_allclose(blended(trained, held_out, 0.25), [[0.425, 0.075], [0.075, 0.425]])
 
 
 def test_signal_scale_is_finite_at_zero_probability() -> None:

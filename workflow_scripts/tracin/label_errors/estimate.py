@@ -41,6 +41,15 @@ def shares_by(products: np.ndarray, labels: np.ndarray, by: float) -> np.ndarray
     return joint_shares(softmax(products / (1.0 + by), axis=1), labels)
 
 
+def blended(trained: np.ndarray, held_out: np.ndarray, by: float) -> np.ndarray:
+    """Joint shares [C, C]: those on the training images, as much as `by` says, and held-out ones.
+
+    What was learned by heart agrees with wrong labels, so a joint on the images of training lacks
+    them; one on images that training never saw also counts the network's own mistakes.
+    """
+    return by * trained + (1.0 - by) * held_out
+
+
 def true_class(
     products: np.ndarray, labels: np.ndarray, shares: np.ndarray, by: float
 ) -> np.ndarray:
@@ -61,7 +70,9 @@ def off_diagonal(shares: np.ndarray) -> np.ndarray:
     return shares * (1.0 - np.eye(len(shares)))
 
 
-def expected_precision(shares: np.ndarray, held_out: np.ndarray, labels: np.ndarray) -> float:
+def expected_precision(
+    shares: np.ndarray, held_out: np.ndarray, labels: np.ndarray
+) -> tuple[float, float]:
     """Expected share of wrong labels among the most suspicious, as many as there are wrong ones.
 
     Nobody knows which labels are wrong, but on images that training never saw a wrong label can
@@ -72,23 +83,34 @@ def expected_precision(shares: np.ndarray, held_out: np.ndarray, labels: np.ndar
 
     Args:
         held_out: Probabilities [m, C] of the validation images, and `labels` [m] their labels.
+
+    Returns:
+        The least and the most: if each wrong label falls on the images of a class as the network
+        takes them for the other one (instance-dependent noise: Chen et al., AAAI 2021), which
+        hides it best, and if it falls on any of them alike.
     """
     planted = off_diagonal(shares)
     wrong = planted.sum()
     if wrong == 0.0:
-        return 0.0
+        return 0.0, 0.0
     rows = np.arange(len(labels))
     losses = -signals.log(held_out)
-    threshold = np.quantile(losses[rows, labels], 1.0 - wrong)
-    sizes = np.bincount(labels, minlength=len(shares))
-    weights = planted[:, labels].T / sizes[labels][:, None]  # [m, C]: planted label by image
-    return float((weights * (losses > threshold)).sum() / weights.sum())
+    found = losses > np.quantile(losses[rows, labels], 1.0 - wrong)
+
+    def precision(looks: np.ndarray) -> float:
+        of_class = np.zeros_like(planted)
+        np.add.at(of_class, labels, looks)
+        weights = planted[:, labels].T * looks / of_class[labels]  # [m, C]: label by image
+        return float((weights * found).sum() / weights.sum())
+
+    alike, as_seen = (precision(p) for p in (np.ones_like(losses), np.maximum(held_out, 1e-12)))
+    return min(as_seen, alike), max(as_seen, alike)
 
 
 def estimate(
-    shares: np.ndarray, images: int, precision: float, classes: Sequence[str]
+    shares: np.ndarray, images: int, precision: tuple[float, float], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """What estimate.json says: number, share, suggested cut, expected precision, class pairs.
+    """What estimate.json says: number, share, suggested cut, least and most precision, class pairs.
 
     The suggested cut is the estimated number of wrong labels among `images`.
     """
@@ -102,6 +124,6 @@ def estimate(
         "estimated_errors": round(float(counts.sum())),
         "estimated_share": float(counts.sum()) / images,
         "suggested_cut": round(float(counts.sum())),
-        "expected_precision": precision,
+        "expected_precision": list(precision),
         "pairs": sorted(pairs, key=lambda pair: -pair["count"]),
     }
