@@ -1,7 +1,8 @@
+import os
 import queue
+import select
 import signal
 import threading
-import time
 
 import psutil
 
@@ -22,9 +23,21 @@ def end_jobs_with_snakemake():
         # Snakemake still starts the jobs that it is choosing.
         while True:
             end_jobs()
-            time.sleep(1)
+            drop_unread_output(seconds=1)
 
     threading.Thread(target=stop, daemon=True).start()
+
+
+def drop_unread_output(seconds):
+    """Wait, and send what Snakemake prints nowhere from the moment that nobody reads it any more.
+
+    It would not learn of the end of a job that it can't tell of, and wait for that job for ever.
+    """
+    poll = select.poll()
+    for descriptor in (1, 2):
+        poll.register(descriptor, 0)  # what always wakes: an error, or no reader
+    for descriptor, _ in poll.poll(1000 * seconds):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def end_jobs():

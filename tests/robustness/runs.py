@@ -30,24 +30,33 @@ DRAWN = (".png", ".svg", ".html")
 
 
 class Session:
-    """A Snakemake process in `folder`, in a process group of its own, as a terminal makes it."""
+    """A Snakemake process in `folder`, in a process group of its own, as a terminal makes it.
+
+    Its output goes to a file, through a pipe to a `reader` if `piped`.
+    """
 
     started_here: ClassVar[list[Session]] = []
 
-    def __init__(self, folder: Path, *targets: str, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, *targets: str, options: tuple[str, ...] = (), piped: bool = False
+    ) -> None:
         overlays = [name for name in ("overlay.yaml", "more.yaml") if (folder / name).exists()]
         command = [sys.executable, "-m", "snakemake", "--cores", CORES, "--configfile", *overlays]
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         self.folder, self.log = folder, folder / ".session.log"
         with self.log.open("w") as log:
+            if piped:
+                self.reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log)
             self.process = subprocess.Popen(
                 [*command, *options, "--", *targets],
                 cwd=folder,
                 env=environment,
-                stdout=log,
+                stdout=self.reader.stdin if piped else log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            if piped and self.reader.stdin:
+                self.reader.stdin.close()
         Session.started_here.append(self)
 
     @classmethod

@@ -19,10 +19,10 @@ TRAIN = "results/original/seed0/training.parquet"
 SECONDS = 8  # torch's workers look for their owner every five
 
 
-def training(folder: Path) -> tuple[Session, list[psutil.Process]]:
+def training(folder: Path, piped: bool = False) -> tuple[Session, list[psutil.Process]]:
     """A session whose training has started its loader's workers, and those processes."""
     (folder / "more.yaml").write_text(LONG)
-    session = Session(folder, TRAIN)
+    session = Session(folder, TRAIN, piped=piped)
     assert session.wait_for(lambda: len(session.jobs()) >= 3), session.output
     return session, session.jobs()
 
@@ -42,6 +42,20 @@ def test_everything_ends_within_seconds(broken: Path, end: Callable[[Session], N
     assert session.process.wait(SECONDS) != 0
     assert gone(jobs, SECONDS)
     assert not list((broken / ".snakemake/locks").glob("*"))
+
+
+def test_everything_ends_though_nobody_reads_any_more(broken: Path) -> None:
+    session, jobs = training(broken, piped=True)
+    for job in jobs:
+        job.suspend()  # its end is told after the reader's
+    session.process.send_signal(signal.SIGTERM)
+    assert session.wait_for(lambda: "Will exit after" in session.output)
+    session.reader.kill()
+    session.reader.wait()
+    for job in jobs:
+        job.resume()
+    assert session.process.wait(SECONDS) != 0
+    assert gone(jobs, SECONDS)
 
 
 def test_sigterm_ends_a_session_that_selects_its_jobs(broken: Path) -> None:
