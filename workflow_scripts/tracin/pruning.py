@@ -18,6 +18,7 @@ from torch import Tensor
 RANK = 32
 GROUP = 64
 SAMPLE = 128
+COLUMNS = 2048  # training samples at once, so that a group's intervals stay in a core's cache
 UNIT = 2.0**-24
 
 
@@ -79,19 +80,26 @@ class Bound:
         """Centres and radii, [rows, n_train] each, around the influences as they are computed."""
         centre = torch.zeros(len(rows), len(self.train))
         radius = (self.rounding * self.test_size[rows]) @ self.train_size.T
-        for slot, errors in enumerate(self.train.errors):
-            product = self.test.errors[slot][rows] @ errors.T
-            low = self.test_low[slot][rows] @ self.train_low[slot].T
-            centre.addcmul_(product, low)
-            product.abs_().mul_(self.train_rest[slot])
-            radius.addcmul_(product, self.test_rest[slot][rows, None])
+        test = [
+            (errors[rows], low[rows], rest[rows, None])
+            for errors, low, rest in zip(
+                self.test.errors, self.test_low, self.test_rest, strict=True
+            )
+        ]
+        for start in range(0, len(self.train), COLUMNS):
+            part = slice(start, start + COLUMNS)
+            for slot, (errors, low, rest) in enumerate(test):
+                product = errors @ self.train.errors[slot][part].T
+                centre[:, part].addcmul_(product, low @ self.train_low[slot][part].T)
+                product.abs_().mul_(self.train_rest[slot][part])
+                radius[:, part].addcmul_(product, rest)
         return centre, radius
 
 
 def likely(centre: Tensor, k: int) -> Tensor:
     """Columns, bool [m], that hold at least k of the largest and of the smallest of each row."""
-    reach = (centre >= _kth_largest(centre, k)) | (-centre >= _kth_largest(-centre, k))
-    return _enough(reach.any(dim=0))
+    least, most = _kth_largest(centre, k), -_kth_largest(-centre, k)
+    return _enough(_some_beyond(centre, centre, least, most))
 
 
 def missing(centre: Tensor, radius: Tensor, seen: Tensor, scores: Tensor, k: int) -> Tensor:
@@ -100,9 +108,17 @@ def missing(centre: Tensor, radius: Tensor, seen: Tensor, scores: Tensor, k: int
     A score that is one of the k best of those seen keeps out every pair whose interval ends below.
     """
     best, worst = (sign * (sign * scores).topk(k, dim=1).values[:, -1:] for sign in (1, -1))
-    reach = (centre + radius >= best) | (centre - radius <= worst)
-    left = reach.any(dim=0) & ~seen
+    left = _some_beyond(centre + radius, centre - radius, best, worst) & ~seen
     return _enough(left, ~seen) if left.any() else left
+
+
+def _some_beyond(high: Tensor, low: Tensor, least: Tensor, most: Tensor) -> Tensor:
+    """Columns, bool [m], where some row's `high` is at least `least` or its `low` at most `most`.
+
+    A difference has the sign of a comparison, and its extremes take a fraction of the time of
+    "any" over the rows of truth values.
+    """
+    return ((high - least).amax(dim=0) >= 0) | ((low - most).amin(dim=0) <= 0)
 
 
 def _enough(columns: Tensor, free: Tensor | None = None) -> Tensor:

@@ -150,9 +150,14 @@ class Tile:
         found: list[tuple[Tensor, list[Ranked]]] = []
         while groups and bound:
             rows, *groups = groups
-            scores, columns = self._pruned(rows, bound, work)
+            centre, radius = bound.intervals(rows)
+            seen = likely(centre, self.sure)
+            if not shares and seen.float().mean() > LIMIT:
+                groups = [rows, *groups]
+                break
+            scores, columns = self._pruned(rows, centre, radius, seen, work)
             if not shares and not self._rounds_alike(scores, [rows, *groups], columns, work):
-                bound, groups = None, [rows, *groups]
+                groups = [rows, *groups]
                 break
             found.append((rows, self._rank(scores, rows, columns)))
             shares.append(len(columns) / len(self.train))
@@ -165,13 +170,14 @@ class Tile:
             found.append((left[part], self._rank(scores, left[part], everything)))
         return found
 
-    def _pruned(self, rows: Tensor, bound: Bound, work: Workspace) -> tuple[Tensor, Tensor]:
+    def _pruned(
+        self, rows: Tensor, centre: Tensor, radius: Tensor, seen: Tensor, work: Workspace
+    ) -> tuple[Tensor, Tensor]:
         """Influences [rows, m] of the training samples that may be in a list; their columns [m].
 
-        The columns are ascending, so that ties stay in order.
+        `seen` are likely ones, by the intervals around `centre`. The columns are ascending, so that
+        ties stay in order.
         """
-        centre, radius = bound.intervals(rows)
-        seen = likely(centre, self.sure)
         columns = seen.nonzero().flatten()
         scores = self.scores(rows, columns, work)
         more = missing(centre, radius, seen, scores, self.sure).nonzero().flatten()
