@@ -7,14 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tracin.files import write_csv, write_json, write_parquet
-from tracin.label_errors.estimate import (
-    blended,
-    estimate,
-    expected_precision,
-    joint_shares,
-    shares_by,
-)
-from tracin.label_errors.suspects import EVIDENCE, averaged, products, suspect_table, weight_of
+from tracin.label_errors.estimate import estimate, expected_precision
+from tracin.label_errors.suspects import EVIDENCE, averaged, shares_of, suspect_table
 from tracin.label_errors.views import read_views
 from tracin.runtime import start_log
 from tracin.samples import read_samples
@@ -23,11 +17,9 @@ start_log(snakemake.log[0])
 given, output = snakemake.input, snakemake.output
 classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
 joined = averaged([pd.read_parquet(path) for path in given.signals])
-labels = joined["label_index"].to_numpy(np.int64)
 val = read_samples(given.manifest, given.labels, "val")
 held_out = np.mean([read_views(path).only(val.ids).probabilities for path in given.views], axis=0)
-by = weight_of(joined)
-shares = blended(shares_by(products(joined), labels, by), joint_shares(held_out, val.labels), by)
+shares = shares_of(joined, held_out, val.labels)
 found = estimate(shares, len(joined), expected_precision(shares, held_out, val.labels), classes)
 manifest = pd.read_parquet(given.manifest, columns=["sample_id", "path"])
 table = suspect_table(joined, shares, manifest, classes, found["suggested_cut"])

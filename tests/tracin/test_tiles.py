@@ -46,6 +46,13 @@ def mostly_zero(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
     return activations, errors
 
 
+def some_zero(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    """All training samples tie for some test samples, in groups with others."""
+    activations, errors = trained(generator, n)
+    errors[::30] = 0
+    return activations, errors
+
+
 def one_giant(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
     activations, errors = trained(generator, n)
     activations[n // 2] *= 1e6
@@ -70,7 +77,7 @@ def duplicates(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
 
 
 CASES: list[Draw] = [
-    trained, all_equal, zero_errors, mostly_zero, one_giant, negative, noise, duplicates,
+    trained, all_equal, zero_errors, mostly_zero, some_zero, one_giant, negative, noise, duplicates,
 ]  # fmt: skip
 
 
@@ -79,6 +86,7 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prune tiles that are really too small for it."""
     monkeypatch.setattr(pruning, "RANK", 8)
     monkeypatch.setattr(tiles, "COLUMNS", 256)
+    monkeypatch.setattr(pruning, "COLUMNS", 300)
 
 
 def slots(draw: Draw, n: int, first_id: int) -> list[Slot]:
@@ -109,8 +117,9 @@ def counted(monkeypatch: pytest.MonkeyPatch, draw: Draw) -> int:
         pairs += found.numel()
         return found
 
-    monkeypatch.setattr(Tile, "scores", count)
-    tile_table(slots(draw, N, 5000), slots(draw, M, 0), K, CPU)
+    with monkeypatch.context() as patch:
+        patch.setattr(Tile, "scores", count)
+        tile_table(slots(draw, N, 5000), slots(draw, M, 0), K, CPU)
     return pairs
 
 
@@ -119,8 +128,7 @@ def test_pruning_prunes_a_trained_network_and_gives_up_on_noise(
 ) -> None:
     probes = ROWS * tiles.COLUMNS * torch.get_num_threads()
     assert counted(monkeypatch, trained) - probes < 0.4 * N * M
-    monkeypatch.undo()
-    assert counted(monkeypatch, noise) >= N * M
+    assert 0 <= counted(monkeypatch, noise) - N * M <= probes
 
 
 def test_a_machine_that_rounds_otherwise_is_served_the_plain_way(

@@ -161,7 +161,7 @@ class Tile:
                 break
             found.append((rows, self._rank(scores, rows, columns)))
             shares.append(len(columns) / len(self.train))
-            if len(shares) >= PROBES and sum(shares) / len(shares) > LIMIT:
+            if sum(shares) > LIMIT * max(len(shares), PROBES):
                 bound = None
         everything = torch.arange(len(self.train))
         left = torch.cat(groups) if groups else everything[:0]

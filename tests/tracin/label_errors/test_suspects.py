@@ -15,7 +15,7 @@ from tracin.label_errors.estimate import (
     true_class,
     weight,
 )
-from tracin.label_errors.suspects import EVIDENCE, averaged, score, suspect_table
+from tracin.label_errors.suspects import EVIDENCE, averaged, score, shares_of, suspect_table
 
 CLASSES = ["ant", "bee {0}", "cat"]
 
@@ -156,11 +156,19 @@ def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:
 def test_expected_precision_is_least_where_wrong_labels_fall_on_look_alikes() -> None:
     # Three images of class 0, of which one looks like class 1, and one of class 1.
     held_out = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.1, 0.9]])
-    shares = np.array([[0.5, 0.0], [0.25, 0.25]])  # label 1 where the truth is 0
+    shares = np.array([[0.5, 0.125], [0.125, 0.25]])
     # A quarter of the given labels, the third image's, has a loss above that of 0.8 for label 1:
-    # the planted ones of the first two are found, a share of 2/3, or of (0.1 + 0.1) / 1.0.
+    # of label 1 on class 0 two thirds are found, or (0.1 + 0.1) / 1.0, of label 0 on class 1 all.
     found = expected_precision(shares, held_out, np.array([0, 0, 0, 1]))
-    assert list(found) == pytest.approx([0.2, 2 / 3])
+    assert list(found) == pytest.approx([(0.2 + 1) / 2, (2 / 3 + 1) / 2])
+
+
+def test_what_was_learned_by_heart_is_judged_on_held_out_images() -> None:
+    sure, labels = noisy(np.random.default_rng(0), 300, 0.3)
+    trained = run(np.eye(3)[labels].tolist(), labels.tolist(), [0.0] * 300)
+    both = [shares_of(trained.assign(memorised=np.float32(m)), sure, labels) for m in (0.0, 1.0)]
+    np.testing.assert_allclose(off_diagonal(both[0]), 0.0, atol=1e-6)
+    np.testing.assert_allclose(both[1], joint_shares(sure, labels))
 
 
 def test_a_joint_counts_as_much_as_was_not_learned_by_heart() -> None:

@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from tracin.errors import UserError
 from tracin.label_errors import signals
-from tracin.label_errors.estimate import true_class, weight
+from tracin.label_errors.estimate import blended, joint_shares, shares_by, true_class, weight
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
 
@@ -61,6 +61,19 @@ def signal_names(frame: pd.DataFrame) -> list[str]:
 def weight_of(joined: pd.DataFrame) -> float:
     """What `estimate.weight` says of the runs together."""
     return weight(float(joined[signals.MEMORISED].iloc[0]))
+
+
+def shares_of(
+    joined: pd.DataFrame, held_out: np.ndarray, held_out_labels: np.ndarray
+) -> np.ndarray:
+    """Estimated share of all images that have label i and whose true class is j: float [C, C].
+
+    Of the training images, and as far as those were learned by heart of the validation images, from
+    their probabilities [m, C].
+    """
+    by, labels = weight_of(joined), joined["label_index"].to_numpy(np.int64)
+    trained = shares_by(products(joined), labels, by)
+    return blended(trained, joint_shares(held_out, held_out_labels), by)
 
 
 def suspect_table(
