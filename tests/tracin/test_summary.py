@@ -89,6 +89,13 @@ def test_numbers_and_json(tmp_path: Path) -> None:
     write_json(summary, tmp_path / "summary.json")
 
 
+@pytest.mark.parametrize(
+    ("precision", "text"), [([0.5, 0.75], "50 to 75% are"), ([0.998, 1.0], "suspicious, 100% are")]
+)
+def test_expected_precision_in_words(precision: list[float], text: str) -> None:
+    assert text in markdown(found(errors=ERRORS | {"expected_precision": precision}))
+
+
 def test_next_steps_depend_on_what_was_found() -> None:
     assert [step.get("run") for step in found(errors=ERRORS)["next_steps"]] == [
         None,
