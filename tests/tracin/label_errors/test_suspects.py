@@ -151,6 +151,8 @@ def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:
     by_chance = [off_diagonal(shares).sum()] * 2
     assert list(expected_precision(shares, vague, labels)) == pytest.approx(by_chance, abs=0.05)
     assert expected_precision(np.eye(3) / 3, sure, labels) == (0.0, 0.0)
+    unseen = np.array([[0.5, 0.0], [0.1, 0.4]])  # of class 0, of which no image is held out
+    assert expected_precision(unseen, sure[:9, :2], np.ones(9, int)) == (0.0, 1.0)
 
 
 def test_expected_precision_is_least_where_wrong_labels_fall_on_look_alikes() -> None:

@@ -87,12 +87,15 @@ def expected_precision(
     Returns:
         The least and the most: if each wrong label falls on the images of a class as the network
         takes them for the other one (instance-dependent noise: Chen et al., AAAI 2021), which
-        hides it best, and if it falls on any of them alike.
+        hides it best, and if it falls on any of them alike. 0 and 1 where no validation image is of
+        a class whose labels may be wrong.
     """
     planted = off_diagonal(shares)
     wrong = planted.sum()
     if wrong == 0.0:
         return 0.0, 0.0
+    if not planted[:, labels].any():
+        return 0.0, 1.0
     rows = np.arange(len(labels))
     losses = -signals.log(held_out)
     found = losses > np.quantile(losses[rows, labels], 1.0 - wrong)
