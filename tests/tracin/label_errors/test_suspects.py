@@ -6,7 +6,6 @@ import pytest
 
 from tracin.label_errors import signals
 from tracin.label_errors.estimate import (
-    blended,
     estimate,
     expected_precision,
     joint_shares,
@@ -168,14 +167,12 @@ def test_expected_precision_is_least_where_wrong_labels_fall_on_look_alikes() ->
 def test_what_was_learned_by_heart_is_judged_on_held_out_images() -> None:
     sure, labels = noisy(np.random.default_rng(0), 300, 0.3)
     trained = run(np.eye(3)[labels].tolist(), labels.tolist(), [0.0] * 300)
-    both = [shares_of(trained.assign(memorised=np.float32(m)), sure, labels) for m in (0.0, 1.0)]
-    np.testing.assert_allclose(off_diagonal(both[0]), 0.0, atol=1e-6)
-    np.testing.assert_allclose(both[1], joint_shares(sure, labels))
-
-
-def test_a_joint_counts_as_much_as_was_not_learned_by_heart() -> None:
-    trained, held_out = np.diag([0.5, 0.5]), np.array([[0.4, 0.1], [0.1, 0.4]])
-    np.testing.assert_allclose(blended(trained, held_out, 0.25), [[0.425, 0.075], [0.075, 0.425]])
+    none, half, all_of_it = (
+        shares_of(trained.assign(memorised=np.float32(m)), sure, labels) for m in (0.0, 0.5, 1.0)
+    )
+    np.testing.assert_allclose(off_diagonal(none), 0.0, atol=1e-6)
+    np.testing.assert_allclose(all_of_it, joint_shares(sure, labels))
+    np.testing.assert_allclose(half, 0.25 * none + 0.75 * all_of_it)
 
 
 def test_signal_scale_is_finite_at_zero_probability() -> None:

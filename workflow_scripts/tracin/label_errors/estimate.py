@@ -41,15 +41,6 @@ def shares_by(products: np.ndarray, labels: np.ndarray, by: float) -> np.ndarray
     return joint_shares(softmax(products / (1.0 + by), axis=1), labels)
 
 
-def blended(trained: np.ndarray, held_out: np.ndarray, by: float) -> np.ndarray:
-    """Joint shares [C, C]: those on the training images, as much as `by` says, and held-out ones.
-
-    What was learned by heart agrees with wrong labels, so a joint on the images of training lacks
-    them; one on images that training never saw also counts the network's own mistakes.
-    """
-    return by * trained + (1.0 - by) * held_out
-
-
 def true_class(
     products: np.ndarray, labels: np.ndarray, shares: np.ndarray, by: float
 ) -> np.ndarray:

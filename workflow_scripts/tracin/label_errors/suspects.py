@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from tracin.errors import UserError
 from tracin.label_errors import signals
-from tracin.label_errors.estimate import blended, joint_shares, shares_by, true_class, weight
+from tracin.label_errors.estimate import joint_shares, shares_by, true_class, weight
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
 
@@ -69,11 +69,12 @@ def shares_of(
     """Estimated share of all images that have label i and whose true class is j: float [C, C].
 
     Of the training images, and as far as those were learned by heart of the validation images, from
-    their probabilities [m, C].
+    their probabilities [m, C]. What was learned by heart agrees with wrong labels, so the first
+    joint lacks them; the second also counts the network's own mistakes.
     """
     by, labels = weight_of(joined), joined["label_index"].to_numpy(np.int64)
     trained = shares_by(products(joined), labels, by)
-    return blended(trained, joint_shares(held_out, held_out_labels), by)
+    return by * trained + (1.0 - by) * joint_shares(held_out, held_out_labels)
 
 
 def suspect_table(
