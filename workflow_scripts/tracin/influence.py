@@ -8,6 +8,7 @@ layer the dot product is (activation . activation') (error . error'): the ghost 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -133,8 +134,10 @@ def topk_table(scores: Tensor, test_id: Tensor, train_id: Tensor, k: int) -> pd.
     Raises:
         UserError: a score is NaN or infinite; the pair of samples is named.
     """
+    # A GPU still computes the scores: what doesn't depend on them is laid out meanwhile.
+    places = _places(test_id, min(k, len(train_id)))
     check_finite(scores, test_id, train_id)
-    return lists(test_id, ranked(scores, test_id, train_id, k))
+    return _filled(places, test_id, ranked(scores, test_id, train_id, k))
 
 
 def check_finite(scores: Tensor, test_id: Tensor, train_id: Tensor) -> None:
@@ -167,24 +170,29 @@ def ranked(scores: Tensor, test_id: Tensor, train_id: Tensor, k: int) -> list[Ra
 
 def lists(test_id: Tensor, found: list[Ranked]) -> pd.DataFrame:
     """The table of `topk_table` from what `ranked` found."""
+    return _filled(_places(test_id, found[0][0].shape[1]), test_id, found)
+
+
+def _places(test_id: Tensor, places: int) -> dict[str, Any]:
+    """The columns of `topk_table` that say which place of which list a row is."""
+    tests, kinds = len(test_id), len(KINDS)
+    codes = np.repeat(np.arange(kinds, dtype=np.int8), places)
+    return {
+        "test_id": np.repeat(np.sort(test_id.numpy()), kinds * places),
+        "kind": pd.Categorical.from_codes(np.tile(codes, tests), pd.Index(KINDS)),
+        "rank": np.tile(np.arange(1, places + 1, dtype=np.int32), tests * kinds),
+    }
+
+
+def _filled(places: dict[str, Any], test_id: Tensor, found: list[Ranked]) -> pd.DataFrame:
+    """The table of `topk_table`: who stands in each of the `places`."""
     order = test_id.argsort()
     influence, train_id = (
-        torch.stack(part, dim=1)[order.to(part[0].device)].cpu().numpy()
+        torch.stack(part, dim=1)[order.to(part[0].device)].cpu().numpy().reshape(-1)
         for part in zip(*found, strict=True)
-    )  # [n_test, kinds, places]
-    tests, kinds, places = influence.shape
-    codes = np.repeat(np.arange(kinds, dtype=np.int8), places)
-    table = pd.DataFrame(
-        {
-            "test_id": np.repeat(test_id[order].numpy(), kinds * places),
-            "kind": pd.Categorical.from_codes(np.tile(codes, tests), pd.Index(KINDS)),
-            "rank": np.tile(np.arange(1, places + 1, dtype=np.int32), tests * kinds),
-            "train_id": train_id.reshape(-1),
-            "influence": influence.reshape(-1),
-        },
-        copy=False,
-    )
-    finite = np.isfinite(influence.reshape(-1))
+    )  # both [n_test * kinds * places]
+    table = pd.DataFrame(places | {"train_id": train_id, "influence": influence}, copy=False)
+    finite = np.isfinite(influence)
     return table if finite.all() else table[finite].reset_index(drop=True)
 
 
