@@ -18,7 +18,7 @@ include: "rules/timed.smk"
 
 
 wildcard_constraints:
-    labels=r"(original|corrected)(-fold\d+)?",
+    labels=r"(original|corrected)(-fold\d+|-judge)?",
     base="original|corrected",
     fold=r"\d+",
     seed=r"\d+",

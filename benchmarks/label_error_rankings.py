@@ -39,7 +39,7 @@ def rankings(results: Path) -> list[Ranking]:
 def thorough_rankings(results: Path) -> list[Ranking]:
     """What label_errors.effort: thorough adds: its combination."""
     combined = signal_rankings(results)[0]
-    spent = combined.seconds + total_seconds(results.glob("timings/original/seed[1-9]*/*.tsv"))
+    spent = combined.seconds + total_seconds(results.glob("timings/original-judge/seed*/*.tsv"))
     return [replace(combined, name="suspicion, thorough", seconds=spent)]
 
 

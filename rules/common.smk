@@ -157,11 +157,33 @@ def hidden_layers():
     return () if head == "linear" else tuple(head)
 
 
-def other_seeds(seed):
-    """Seeds of the networks that judge labels beside that of a run."""
-    from tracin.settings import more_networks
+def judging_seeds(seed):
+    """Seeds of the networks that judge labels beside that of a run: not its own."""
+    from tracin.settings import judges
 
-    return range(seed + 1, seed + 1 + more_networks(config))
+    return range(seed + 1, seed + 1 + judges(config))
+
+
+def others(name, labels, seeds):
+    """A result of every other network that judges the labels beside the runs of some seeds."""
+    judges = sorted({judge for seed in seeds for judge in judging_seeds(seed)})
+    folds = range(config["label_errors"]["folds"])
+    return [
+        *expand(f"results/{labels}-judge/seed{{seed}}/{name}", seed=judges),
+        *expand(f"results/{labels}-fold{{fold}}/seed{{seed}}/{name}", fold=folds, seed=seeds),
+    ]
+
+
+def label_set(wildcards):
+    """The labels that a network is trained on: a judge's are those of its run."""
+    return f"results/labels/{wildcards.labels.removesuffix('-judge')}.parquet"
+
+
+def training(wildcards):
+    """The settings of a training."""
+    from tracin.settings import training
+
+    return training(config, wildcards.labels)
 
 
 def corrections_file(wildcards):

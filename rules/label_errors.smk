@@ -1,10 +1,14 @@
 rule views:
-    """Pass several views of the training and validation images through the best weights."""
+    """Pass views of training and validation images through the best weights and a checkpoint before."""
     input:
         best="results/{labels}/seed{seed}/best.safetensors",
+        slots=expand(
+            "results/{{labels}}/seed{{seed}}/checkpoints/{slot}.safetensors",
+            slot=range(config["influence"]["checkpoints"]),
+        ),
         manifest="results/dataset/manifest.parquet",
         pixels="results/dataset/pixels.npy",
-        labels="results/labels/{labels}.parquet",
+        labels=label_set,
     output:
         views="results/{labels}/seed{seed}/label_errors/views.safetensors",
     log:
@@ -82,14 +86,8 @@ rule signals:
         ),
         manifest="results/dataset/manifest.parquet",
         labels="results/labels/{labels}.parquet",
-        seeds=lambda wildcards: expand(
-            "results/{labels}/seed{seed}/label_errors/votes.safetensors",
-            labels=wildcards.labels,
-            seed=other_seeds(int(wildcards.seed)),
-        ),
-        folds=expand(
-            "results/{{labels}}-fold{fold}/seed{{seed}}/label_errors/votes.safetensors",
-            fold=range(config["label_errors"]["folds"]),
+        others=lambda wildcards: others(
+            "label_errors/votes.safetensors", wildcards.labels, [int(wildcards.seed)]
         ),
     output:
         signals="results/{labels}/seed{seed}/label_errors/signals.parquet",
@@ -113,6 +111,9 @@ rule suspects:
     input:
         signals=all_seeds("label_errors/signals.parquet"),
         views=all_seeds("label_errors/views.safetensors"),
+        others=lambda wildcards: others(
+            "label_errors/views.safetensors", wildcards.labels, config["train"]["seeds"]
+        ),
         labels="results/labels/{labels}.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",

@@ -22,7 +22,7 @@ rule train:
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
         pixels="results/dataset/pixels.npy",
-        labels="results/labels/{labels}.parquet",
+        labels=label_set,
         weights=pretrained,
     output:
         best="results/{labels}/seed{seed}/best.safetensors",
@@ -56,8 +56,8 @@ rule train:
         },
         class_weights=config["train"]["class_weights"],
         label_smoothing=config["train"]["label_smoothing"],
-        augmentation=config["train"]["augmentation"],
-        recipe={name: config["train"][name] for name in RECIPE},
+        augmentation=lambda wildcards: training(wildcards)["augmentation"],
+        recipe=lambda wildcards: {name: training(wildcards)[name] for name in RECIPE},
     script:
         "../workflow_scripts/train.py"
 

@@ -3,24 +3,26 @@ def timings(wildcards):
     sides, tiles = config["influence"]["shards"], config["influence"]["tiles"]
     seeds, folds = config["train"]["seeds"], range(config["label_errors"]["folds"])
     run = {"labels": wildcards.labels, "seed": seeds}
-    other = run | {"seed": sorted({other for seed in seeds for other in other_seeds(seed)})}
+    judge = {
+        "labels": f"{wildcards.labels}-judge",
+        "seed": sorted({other for seed in seeds for other in judging_seeds(seed)}),
+    }
     fold = run | {"labels": [f"{wildcards.labels}-fold{number}" for number in folds]}
-    untold = other | {"seed": [seed for seed in other["seed"] if seed not in seeds]}
     slots = range(config["influence"]["checkpoints"])
     blocks = [{"split": split, "block": range(count)} for split, count in sides.items()]
     readers = [{"reader": reader, "i": range(count)} for reader, count in tiles.items()]
     jobs = {
         "ingest": [{}],
         "near_duplicates": [{}],
-        "train": [run, untold, fold],
+        "train": [run, judge, fold],
         "predict": [run],
-        "views": [run, untold, fold],
+        "views": [run, judge, fold],
         "gradients": [run | block | {"slot": slots} for block in blocks],
         "self_influence": [run],
         "tile": [run | reader | {"j": range(tiles["train"])} for reader in readers],
         "merge": [run | reader for reader in readers],
         "topk": [run],
-        "votes": [other, fold],
+        "votes": [judge, fold],
         "signals": [run],
         "suspects": [{"labels": wildcards.labels}],
         "outliers": [run],

@@ -31,6 +31,6 @@ run = RunFiles(
     lists=pd.concat([pd.read_parquet(path) for path in given.lists], ignore_index=True),
     train_slots=slots(list(given.train)),
     val_slots=slots(list(given.val)),
-    others=[read_votes(path) for path in [*given.seeds, *given.folds]],
+    others=[read_votes(path) for path in given.others],
 )
 write_parquet(signal_table(run, params.neighbours["k"]), snakemake.output.signals)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from tracin.checkpoints import load_checkpoint
 from tracin.images import Augmentation, open_pixels
-from tracin.label_errors.views import Viewing, save_views, see
+from tracin.label_errors.views import Viewing, checkpoint_before, save_views, see
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
 
@@ -18,11 +18,13 @@ samples = read_samples(given.manifest, given.labels, split=None).slice(
     (splits != "test").to_numpy()
 )
 viewing = Viewing(
-    augmentation=Augmentation(**snakemake.params.augmentation),
+    # What is painted over can't be seen.
+    augmentation=Augmentation(**snakemake.params.augmentation | {"erasing": 0.0}),
     random=snakemake.params.random,
     input_size=facts.input_size,
     batch_size=resources.batch_size,
     precision=snakemake.params.precision,
 )
-views = see(model, open_pixels(given.pixels), samples, viewing, device)
+before = [load_checkpoint(path)[0] for path in checkpoint_before(given.best, given.slots)]
+views = see(model, open_pixels(given.pixels), samples, viewing, device, before)
 save_views(views, snakemake.output.views)

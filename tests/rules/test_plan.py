@@ -226,7 +226,7 @@ def test_folds_are_trained_as_label_sets_of_their_own(demo: Path) -> None:
     assert planned == extra | dict.fromkeys(AFTER_SIGNALS, 1) | {"merge": 2}
 
 
-def test_more_networks_are_trained_with_other_seeds_and_nothing_else(demo: Path) -> None:
+def test_judges_are_trained_with_other_seeds_and_nothing_else(demo: Path) -> None:
     with setting(demo, "label_errors.effort", "thorough") as overlay:
         planned = jobs(snakemake(demo, "-n", "--configfile", str(overlay)))
     extra = dict.fromkeys(["train", "views", "votes"], 2)

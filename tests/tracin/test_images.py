@@ -18,15 +18,21 @@ def images(size: int, given: Augmentation, view: int) -> TrainingImages:
 
 @pytest.mark.parametrize(("size", "view"), [(40, 32), (12, 12), (9, 16)])
 @pytest.mark.parametrize(("rotation", "flip"), list(product([0.0, 10.0], [False, True])))
+@pytest.mark.parametrize(("jitter", "erasing"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.7), (1.0, 1.0)])
 def test_views_are_those_of_torchvisions_transforms(
-    size: int, view: int, rotation: float, flip: bool
+    size: int, view: int, rotation: float, flip: bool, jitter: float, erasing: float
 ) -> None:
-    found = images(size, Augmentation((0.5, 1.0), flip, rotation), view)
+    found = images(size, Augmentation((0.5, 1.0), flip, rotation, jitter, erasing), view)
     steps: list[torch.nn.Module] = [v2.RandomResizedCrop(view, scale=(0.5, 1.0), antialias=True)]
     if rotation:
         steps.insert(0, v2.RandomRotation(rotation, v2.InterpolationMode.BILINEAR))
     if flip:
         steps.append(v2.RandomHorizontalFlip())
+    if jitter:
+        steps.append(v2.ColorJitter(brightness=jitter, contrast=jitter, saturation=jitter))
+    if erasing:
+        mean_colour = [0.485 * 255, 0.456 * 255, 0.406 * 255]
+        steps.append(v2.RandomErasing(erasing, value=mean_colour))
     expected = v2.Compose(steps)
     for position, seed in enumerate(7**i for i in range(12)):
         torch.manual_seed(seed)

@@ -138,6 +138,15 @@ def test_gpu_hours_and_sums_by_hand() -> None:
     assert f"GPU hours: {(epochs + 2 + 84) / 3600:.2f}" in shown and "(gradients)" in shown
 
 
+def test_judges_and_folds_take_their_own_epochs_and_images() -> None:
+    settings = SETTINGS | {"label_errors": SETTINGS["label_errors"] | {"folds": 4}}
+    data = Data({"train": 8000, "val": 1000, "test": 1000}, 10)
+    costs = Costs(settings, data, network_of(settings, 10), RATES)
+    runs = [{"labels": labels, "seed": "0"} for labels in ("original-judge", "original-fold3")]
+    seconds = [costs.of(Job("train", run, 1)).seconds for run in runs]
+    assert seconds == [30 * 80 + 31 * 10 + 80, 10 * 60 + 11 * 10 + 60]
+
+
 def test_images_are_counted_where_they_are(tmp_path: Path) -> None:
     raw = tmp_path / "data" / "raw"
     for name in ("cat", "dog"):

@@ -12,7 +12,14 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.conftest import ROOT
-from tracin.settings import contradictions, expected_images, leaves, more_networks, setting_faults
+from tracin.settings import (
+    contradictions,
+    expected_images,
+    judges,
+    leaves,
+    setting_faults,
+    training,
+)
 from tracin.vision import models
 
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
@@ -122,6 +129,7 @@ def test_a_fault_is_one_line_with_its_setting(name: str, value: object, line: st
         ({"train": {"head_epochs": 0, "epochs": 0}}, "train.epochs: head_epochs and .* both 0"),
         (at("train.input_size", 37), "train.input_size: 37 pixels are more than .*stored_size, 36"),
         (at("train.augmentation.crop_scale", [1, 0.5]), "crop_scale: 1 is above 0.5; swap"),
+        (at("label_errors.judges.crop_scale", [1, 0.5]), "judges.crop_scale: 1 is above 0.5; swap"),
         (
             {"train": {"seeds": [0, 1]}, "cross_runs": {"min_runs": 3}},
             "cross_runs.min_runs: 3 is more than the 2 train.seeds",
@@ -188,5 +196,25 @@ def test_a_path_of_a_folder_that_exists(tmp_path: Path) -> None:
     ("effort", "given", "networks"),
     [("standard", 0, 0), ("standard", 3, 3), ("thorough", 0, 2), ("thorough", 3, 3)],
 )
-def test_effort_sets_the_networks_unless_they_are_given(effort, given, networks) -> None:
-    assert more_networks({"label_errors": {"effort": effort, "networks": given}}) == networks
+def test_effort_sets_the_judges_unless_they_are_given(effort, given, networks) -> None:
+    assert judges({"label_errors": {"effort": effort, "networks": given}}) == networks
+
+
+def test_a_judge_learns_longer_from_images_that_change_more() -> None:
+    settings = {
+        "train": {
+            "epochs": 10,
+            "patience": 5,
+            "batch_size": 64,
+            "augmentation": {"crop_scale": [0.7, 1.0], "rotation": 10, "erasing": 0.0},
+        },
+        "label_errors": {"judges": {"longer": 3, "crop_scale": [0.3, 1.0], "erasing": 1.0}},
+    }
+    assert training(settings, "original") == training(settings, "original-fold1")
+    assert training(settings, "original") == settings["train"]
+    assert training(settings, "corrected-judge") == {
+        "epochs": 30,
+        "patience": 15,
+        "batch_size": 64,
+        "augmentation": {"crop_scale": [0.3, 1.0], "rotation": 10, "erasing": 1.0},
+    }

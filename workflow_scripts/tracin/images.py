@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler, default_collate
 
 from tracin.tensors import constant
@@ -26,14 +26,17 @@ class Augmentation:
 
     crop_scale: tuple[float, float] = (0.8, 1.0)
     horizontal_flip: bool = True
-    rotation: float = 0.0
+    rotation: float = 0.0  # degrees, at most
+    color_jitter: float = 0.0  # by which brightness, contrast and saturation change, at most
+    erasing: float = 0.0  # how often a rectangle is painted over
 
 
 class RandomView:
-    """uint8 [H, W, 3] -> uint8 [3, input_size, input_size]: rotated, cropped, flipped at random.
+    """uint8 [H, W, 3] -> uint8 [3, input_size, input_size]: an augmented view.
 
-    Draws, and rounds, as torchvision's three transforms do one after another, but copies no more
-    than the crop, and in the order of a pixel map, which torch resizes fastest.
+    Rotated, cropped, flipped, its colours changed, a part erased, as torchvision's five transforms
+    do one after another, bit for bit. But the first three copy no more than the crop, and in the
+    order of a pixel map, which torch resizes fastest.
     """
 
     def __init__(self, augmentation: Augmentation, input_size: int) -> None:
@@ -41,6 +44,11 @@ class RandomView:
         bilinear = v2.InterpolationMode.BILINEAR
         self.rotate = v2.RandomRotation(degrees, bilinear) if degrees else None
         self.crop = v2.RandomResizedCrop(input_size, scale=augmentation.crop_scale)
+        jitter, erasing = augmentation.color_jitter, augmentation.erasing
+        self.changes: list[nn.Module] = [v2.ColorJitter(*[jitter] * 3)] if jitter else []
+        if erasing:
+            grey = [255 * value for value in MEAN]
+            self.changes.append(v2.RandomErasing(erasing, value=grey))
 
     def __call__(self, image: np.ndarray) -> Tensor:
         if self.rotate:
@@ -52,7 +60,11 @@ class RandomView:
             _planes(np.array(image[rows, columns])), self.crop.size, antialias=True
         )
         # The same draw as RandomHorizontalFlip's.
-        return view.flip(-1) if self.flips and torch.rand(1) < 0.5 else view
+        if self.flips and torch.rand(1) < 0.5:
+            view = view.flip(-1)
+        for change in self.changes:
+            view = change(view)
+        return view
 
 
 def _planes(image: np.ndarray) -> Tensor:

@@ -27,14 +27,30 @@ COUNTED = {
     "influence.tiles.train": "train",
     "influence.tiles.test": "test",
 }
-THOROUGH_NETWORKS = 2
+JUDGES = 2  # of label_errors.effort: thorough
+JUDGED = "-judge"  # ends the label set of a judge's results
 Settings = Mapping[str, Any]
 
 
-def more_networks(config: Settings) -> int:
-    """How many networks of other seeds judge the labels beside that of each run."""
+def judges(config: Settings) -> int:
+    """How many networks judge the labels beside that of each run."""
     asked = config["label_errors"]
-    return asked["networks"] or (THOROUGH_NETWORKS if asked["effort"] == "thorough" else 0)
+    return asked["networks"] or (JUDGES if asked["effort"] == "thorough" else 0)
+
+
+def training(config: Settings, labels: str) -> Settings:
+    """The `train` settings of a network trained on a label set.
+
+    A judge learns longer, from images that change more, as `label_errors.judges` says: what it
+    says of an image is then what it learned from the others. Its patience grows with its epochs.
+    """
+    train = config["train"]
+    if not labels.endswith(JUDGED):
+        return train
+    changes = dict(config["label_errors"]["judges"])
+    longer = changes.pop("longer")
+    more = {name: train[name] * longer for name in ("epochs", "patience")}
+    return train | more | {"augmentation": train["augmentation"] | changes}
 
 
 def _is_whole(checker: object, value: object) -> bool:
@@ -199,9 +215,10 @@ def _slots(config: _Sound) -> Iterator[Fault]:
 
 
 def _crops(config: _Sound) -> Iterator[Fault]:
-    low, high = config["train.augmentation.crop_scale"]
-    if low > high:
-        yield Fault("train.augmentation.crop_scale", f"{low} is above {high}; swap them")
+    for name in ("train.augmentation.crop_scale", "label_errors.judges.crop_scale"):
+        low, high = config[name]
+        if low > high:
+            yield Fault(name, f"{low} is above {high}; swap them")
 
 
 def _input_size(config: _Sound) -> Iterator[Fault]:

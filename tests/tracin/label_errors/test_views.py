@@ -1,14 +1,17 @@
 """Views: the averages, whatever the chunks and batches, and the mirror image where it counts."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.images import Augmentation
 from tracin.label_errors import views as module
-from tracin.label_errors.views import Viewing, read_views, save_views, see
+from tracin.label_errors.views import Viewing, checkpoint_before, read_views, save_views, see
+from tracin.loss import Loss
 from tracin.model import Architecture, build_model
 from tracin.samples import Samples
 
@@ -35,6 +38,31 @@ def test_mirror_images_are_averaged_where_training_flips(model) -> None:
     )
     np.testing.assert_array_equal(found.plain, plain.plain)
     np.testing.assert_allclose(np.linalg.norm(found.features, axis=1), 1.0, rtol=1e-5)
+
+
+def test_earlier_checkpoints_add_their_still_views(model) -> None:
+    torch.manual_seed(1)
+    other = build_model(Architecture("resnet18", classes=3, stem="small"))
+    both = replace(CENTRE, augmentation=Augmentation(horizontal_flip=True), random=2)
+    alone = see(model, PIXELS, SAMPLES, both, CPU)
+    added = see(other, PIXELS, SAMPLES, replace(both, random=0), CPU)
+    found = see(model, PIXELS, SAMPLES, both, CPU, [other])
+    expected = (4 * alone.probabilities + 2 * added.probabilities) / 6
+    np.testing.assert_allclose(found.probabilities, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found.features, alone.features)
+    np.testing.assert_array_equal(found.plain, alone.plain)
+
+
+def test_the_checkpoint_before_the_best_weights(model, tmp_path) -> None:
+    def saved(epoch: int, name: str) -> Path:
+        loss = Loss((1.0, 1.0, 1.0))
+        facts = Checkpoint(Architecture("resnet18", 3, stem="small"), loss, 8, epoch, 1.0, 1.0, 1.0)
+        save_checkpoint(model, facts, tmp_path / name)
+        return tmp_path / name
+
+    slots = [saved(epoch, f"{epoch}.safetensors") for epoch in (1, 4, 8, 11)]
+    for epoch, before in ((9, slots[2:3]), (8, slots[1:2]), (12, slots[3:]), (1, [])):
+        assert checkpoint_before(saved(epoch, "best.safetensors"), slots) == before
 
 
 def test_random_views_do_not_depend_on_chunks_or_batches(model, monkeypatch, tmp_path) -> None:

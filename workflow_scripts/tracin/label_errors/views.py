@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tracin.arithmetic import Precision
+from tracin.checkpoints import read_metadata
 from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.images import Augmentation, TrainingImages
@@ -54,32 +57,48 @@ class Viewing:
     precision: Precision = "float32"  # of the passes
 
 
+def checkpoint_before(best: Path | str, slots: Sequence[Path | str]) -> list[Path | str]:
+    """The last checkpoint before the best weights, or none: what was learned by heart later, it
+    does not know yet."""
+    epochs = {read_metadata(path).epoch: path for path in slots}
+    before = [epoch for epoch in epochs if epoch < read_metadata(best).epoch]
+    return [epochs[max(before)]] if before else []
+
+
 def see(
     model: torch.nn.Module,
     pixels: np.ndarray,
     samples: Samples,
     viewing: Viewing,
     device: torch.device,
+    earlier: Sequence[torch.nn.Module] = (),
 ) -> Views:
     """Pass the views of all samples through the network and average.
 
     Averaging over label-preserving views is test-time augmentation (Krizhevsky, Sutskever and
     Hinton, NeurIPS 2012, section 4.1). What preserves the label, training's augmentation says.
     Works in smaller batches where memory runs out.
+
+    Args:
+        earlier: the network at earlier checkpoints: each adds its probabilities of the plain view
+            and the mirror image (a snapshot ensemble: Huang et al., ICLR 2017).
     """
 
     def by(size: int) -> Views:
         smaller = replace(viewing, batch_size=size)
         plain, features = _pass(model, pixels, samples.ids, smaller, device)
         probabilities, count = plain.clone(), 1
-        sources = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []
-        for source in [*sources, *range(viewing.random)]:
+        mirrored = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []
+        for source in [*mirrored, *range(viewing.random)]:
             if isinstance(source, int):
                 seen = _random_pass(model, pixels, samples, smaller, source, device)
             else:
                 seen = _pass(model, source, samples.ids, smaller, device)
             probabilities += seen[0]
             features += seen[1]
+            count += 1
+        for network, source in product(earlier, [pixels, *mirrored]):
+            probabilities += _pass(network, source, samples.ids, smaller, device)[0]
             count += 1
         unit = torch.nn.functional.normalize(features, dim=1)
         return Views(samples.ids, (probabilities / count).numpy(), plain.numpy(), unit.numpy())

@@ -15,7 +15,7 @@ from tracin.label_errors.probe import DIRECTIONS, PARTS
 from tracin.planning.network import Network
 from tracin.planning.plan import Job
 from tracin.planning.rates import Rates
-from tracin.settings import more_networks
+from tracin.settings import judges, training
 from tracin.slots import is_pooled
 
 FLOAT = 4
@@ -100,7 +100,8 @@ class Costs:
         )
 
     def train(self, wildcards: Mapping[str, str]) -> Cost:
-        train, folds = self.settings["train"], self.settings["label_errors"]["folds"]
+        train = training(self.settings, wildcards["labels"])
+        folds = self.settings["label_errors"]["folds"]
         images, val = self.data.splits["train"], self.data.splits["val"]
         if "fold" in wildcards["labels"]:
             images = images * (folds - 1) // folds
@@ -139,12 +140,13 @@ class Costs:
         still = 1 + self.settings["train"]["augmentation"]["horizontal_flip"]
         moved = self.settings["label_errors"]["random_views"]
         features = self.network.width * FLOAT
-        passes = (still + moved) / self.rates["forward"] + moved / self.rates["augment"]
+        # The still views once more through an earlier checkpoint.
+        passes = (2 * still + moved) / self.rates["forward"] + moved / self.rates["augment"]
         return Cost(
             seconds=images * passes,
             disk=images * (2 * self.data.classes * FLOAT + features / 2),
             host=images * (3 * features + 4 * self.data.classes * FLOAT),
-            device=self._forward(images),
+            device=self._forward(images) + self.network.weights,
         )
 
     def gradients(self, wildcards: Mapping[str, str]) -> Cost:
@@ -197,7 +199,7 @@ class Costs:
         width = min(DIRECTIONS, self.network.width)
         steps = 2 * PARTS * PROBE_STEPS  # the probe is fitted twice
         products = images * classes * steps * 2 * 5 * width / self.network.width
-        others = self.settings["label_errors"]["folds"] + more_networks(self.settings)
+        others = self.settings["label_errors"]["folds"] + judges(self.settings)
         # Those of each network, all in one, and a copy.
         features = (3 * others + 5) * images * width * FLOAT
         return Cost(
