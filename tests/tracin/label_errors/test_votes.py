@@ -25,19 +25,25 @@ NOTHING = np.array(0, np.float32)
 # Three training images, the second of which was left out, and four validation images.
 TRAIN = Samples(np.array([3, 5, 8]), np.array([1, 0, 1]))
 VAL = Samples(np.array([11, 12, 13, 14]), np.zeros(4, dtype=np.int64))
+ZEROS = np.zeros(10_000, dtype=np.int64)
 DYNAMICS = {
     "sample_id": np.array([3, 8]),
     "loss": np.array([[1.0, 5.0], [NAN, 7.0]]),
 }
 
 
-def views(right: int) -> Views:
+def views(right: int, val: Samples = VAL) -> Views:
     """Sure of every training label, and of as many validation labels as said."""
     trained = [[0.2, 0.8], [0.9, 0.1], [0.4, 0.6]]
-    held_out = [[0.9, 0.1]] * right + [[0.1, 0.9]] * (4 - right)
+    held_out = [[0.9, 0.1]] * right + [[0.1, 0.9]] * (len(val) - right)
     probabilities = np.array(trained + held_out, dtype=np.float32)
-    ids = np.concatenate([TRAIN.ids, VAL.ids])
-    return Views(ids, probabilities, probabilities, np.eye(7, dtype=np.float32))
+    ids = np.concatenate([TRAIN.ids, val.ids])
+    return Views(ids, probabilities, probabilities, np.eye(len(ids), dtype=np.float32))
+
+
+def known(right: int, of: int) -> np.ndarray:
+    """Whether each of some labels is known."""
+    return np.arange(of) < right
 
 
 def votes(output: list[float], late: float) -> Votes:
@@ -52,10 +58,17 @@ def votes(output: list[float], late: float) -> Votes:
 
 
 def test_memorised_is_the_part_of_what_was_unknown() -> None:
-    assert memorised(0.7, 0.7) == memorised(0.6, 0.7) == 0.0
-    assert memorised(1.0, 0.7) == 1.0
-    assert memorised(0.9, 0.6) == pytest.approx(0.75)
-    assert memorised(1.0, 1.0) == 0.0
+    many = known(600_000, 1_000_000)
+    assert memorised(known(9, 10), many) == pytest.approx(0.75, abs=1e-2)
+    assert memorised(many, many) == memorised(known(5, 10), many) == 0.0
+    assert memorised(known(8, 8), many) == memorised(known(8, 8), known(7, 8)) == 1.0
+    assert memorised(known(8, 8), known(3, 3)) == 0.0
+
+
+def test_few_validation_images_are_no_proof() -> None:
+    """Wilson's upper limit for 6 of 10, by hand with z = 1.96 and its formula, is 0.8318."""
+    assert memorised(known(9, 10), known(6, 10)) == pytest.approx(0.4055, abs=1e-3)
+    assert memorised(known(9, 10), known(8, 10)) == 0.0
 
 
 @pytest.mark.parametrize(("right", "share"), [(4, 0.0), (3, 1.0)])
@@ -71,9 +84,10 @@ def test_training_counts_as_far_as_it_was_learned_by_heart(right: int, share: fl
 
 def test_a_part_that_was_learned_by_heart_counts_squared() -> None:
     """Half of the training's labels are known and a quarter of the validation's: m is a third."""
-    train = Samples(TRAIN.ids, np.array([1, 0, 0]))
-    found = cast_votes(views(1), train, VAL, DYNAMICS)
-    np.testing.assert_allclose(found.late, [1 / 9, NAN, 6 / 9], rtol=1e-6)
+    train, val = Samples(TRAIN.ids, np.array([1, 0, 0])), Samples(np.arange(11, 10_011), ZEROS)
+    found = cast_votes(views(2500, val), train, val, DYNAMICS)
+    assert found.memorised == pytest.approx(1 / 3, abs=0.01)
+    np.testing.assert_allclose(found.late, np.array([1, NAN, 6]) * found.memorised**2, rtol=1e-5)
 
 
 def test_votes_are_written_and_read(tmp_path) -> None:

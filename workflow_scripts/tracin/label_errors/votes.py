@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import softmax
+from scipy.stats import binomtest
 
 from tracin.errors import UserError
 from tracin.files import atomic_path
@@ -36,13 +37,20 @@ class Votes:
         return np.isnan(self.late)
 
 
-def memorised(trained: float, held_out: float) -> float:
+def memorised(trained: np.ndarray, held_out: np.ndarray) -> float:
     """How much of what it could not know a network knows on the images of its training.
 
-    From the shares of given labels that its views agree with there and on the validation images:
-    0 where they are the same, 1 where training was learned by heart.
+    0 where its views agree with as large a share of the given labels there as on the validation
+    images, 1 where training was learned by heart. What the number of validation images leaves open
+    is no reason to believe the latter: their share is taken as high as it may be, the upper limit
+    of its 95% interval (Wilson, JASA 1927).
+
+    Args:
+        trained: whether its views agree with the label of each training image, bool [n].
+        held_out: the same of each validation image, bool [m].
     """
-    return float(np.clip((trained - held_out) / max(1.0 - held_out, 1e-12), 0.0, 1.0))
+    known = binomtest(int(held_out.sum()), len(held_out)).proportion_ci(method="wilson").high
+    return float(np.clip((trained.mean() - known) / max(1.0 - known, 1e-12), 0.0, 1.0))
 
 
 def cast_votes(
@@ -63,7 +71,7 @@ def cast_votes(
     trained = said.probabilities[rows].argmax(axis=1) == train.labels[rows]
     validated = held_out.probabilities.argmax(axis=1) == val.labels
     late = np.full(len(train), np.nan, dtype=np.float32)
-    share = memorised(trained.mean(), validated.mean())
+    share = memorised(trained, validated)
     late[rows] = share**2 * signals.mean_loss(dynamics["loss"])
     output, features = signals.log(said.probabilities), principal(said.features)
     return Votes(train.ids, output, features, late, np.array(share, np.float32))
