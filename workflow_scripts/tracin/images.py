@@ -47,8 +47,8 @@ class RandomView:
         jitter, erasing = augmentation.color_jitter, augmentation.erasing
         self.changes: list[nn.Module] = [v2.ColorJitter(*[jitter] * 3)] if jitter else []
         if erasing:
-            grey = [255 * value for value in MEAN]
-            self.changes.append(v2.RandomErasing(erasing, value=grey))
+            colour = [255 * value for value in MEAN]
+            self.changes.append(v2.RandomErasing(erasing, value=colour))
 
     def __call__(self, image: np.ndarray) -> Tensor:
         if self.rotate:

@@ -58,8 +58,7 @@ class Viewing:
 
 
 def checkpoint_before(best: Path | str, slots: Sequence[Path | str]) -> list[Path | str]:
-    """The last checkpoint before the best weights, or none: what was learned by heart later, it
-    does not know yet."""
+    """The last checkpoint before the best weights, if any: it has learned less by heart."""
     epochs = {read_metadata(path).epoch: path for path in slots}
     before = [epoch for epoch in epochs if epoch < read_metadata(best).epoch]
     return [epochs[max(before)]] if before else []
