@@ -18,8 +18,7 @@ samples = read_samples(given.manifest, given.labels, split=None).slice(
     (splits != "test").to_numpy()
 )
 viewing = Viewing(
-    # What is painted over can't be seen.
-    augmentation=Augmentation(**snakemake.params.augmentation | {"erasing": 0.0}),
+    augmentation=Augmentation(**snakemake.params.augmentation),
     random=snakemake.params.random,
     input_size=facts.input_size,
     batch_size=resources.batch_size,

@@ -40,6 +40,14 @@ def test_mirror_images_are_averaged_where_training_flips(model) -> None:
     np.testing.assert_allclose(np.linalg.norm(found.features, axis=1), 1.0, rtol=1e-5)
 
 
+def test_nothing_is_erased_from_a_view(model) -> None:
+    viewing = replace(CENTRE, random=2)
+    erased = replace(viewing, augmentation=replace(viewing.augmentation, erasing=1.0))
+    whole = see(model, PIXELS, SAMPLES, viewing, CPU)
+    found = see(model, PIXELS, SAMPLES, erased, CPU)
+    np.testing.assert_array_equal(found.probabilities, whole.probabilities)
+
+
 def test_earlier_checkpoints_add_their_still_views(model) -> None:
     torch.manual_seed(1)
     other = build_model(Architecture("resnet18", classes=3, stem="small"))

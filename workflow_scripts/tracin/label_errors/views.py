@@ -128,9 +128,9 @@ def _random_pass(
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """The same of one random view of each sample, whatever the chunks."""
-    images = TrainingImages(
-        pixels, samples.ids, samples.labels, viewing.augmentation, viewing.input_size
-    )
+    # What is painted over can't be seen.
+    augmentation = replace(viewing.augmentation, erasing=0.0)
+    images = TrainingImages(pixels, samples.ids, samples.labels, augmentation, viewing.input_size)
     seeds = np.random.default_rng(seed).integers(0, 2**62, len(samples)).tolist()
     parts = []
     for start in range(0, len(samples), CHUNK):
