@@ -3,15 +3,12 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from tracin.files import write_csv, write_json, write_parquet
 from tracin.label_errors.estimate import estimate, expected_precision
-from tracin.label_errors.signals import log
 from tracin.label_errors.suspects import EVIDENCE, averaged, shares_of, suspect_table
-from tracin.label_errors.views import read_views
+from tracin.label_errors.views import read_views, together
 from tracin.runtime import start_log
 from tracin.samples import read_samples
 
@@ -20,9 +17,7 @@ given, output = snakemake.input, snakemake.output
 classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
 joined = averaged([pd.read_parquet(path) for path in given.signals])
 val = read_samples(given.manifest, given.labels, "val")
-seen = [read_views(path).only(val.ids) for path in [*given.views, *given.others]]
-# The mean of all networks, as for the training images.
-held_out = softmax(np.mean([log(views.probabilities) for views in seen], axis=0), axis=1)
+held_out = together([read_views(path).only(val.ids) for path in [*given.views, *given.others]])
 shares = shares_of(joined, held_out, val.labels)
 found = estimate(shares, len(joined), expected_precision(shares, held_out, val.labels), classes)
 manifest = pd.read_parquet(given.manifest, columns=["sample_id", "path"])

@@ -10,7 +10,15 @@ import torch
 from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.images import Augmentation
 from tracin.label_errors import views as module
-from tracin.label_errors.views import Viewing, checkpoint_before, read_views, save_views, see
+from tracin.label_errors.views import (
+    Viewing,
+    Views,
+    checkpoint_before,
+    read_views,
+    save_views,
+    see,
+    together,
+)
 from tracin.loss import Loss
 from tracin.model import Architecture, build_model
 from tracin.samples import Samples
@@ -59,6 +67,18 @@ def test_earlier_checkpoints_add_their_still_views(model) -> None:
     np.testing.assert_allclose(found.probabilities, expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(found.features, alone.features)
     np.testing.assert_array_equal(found.plain, alone.plain)
+
+
+def test_several_networks_are_averaged_geometrically() -> None:
+    def said(*rows: list[float]) -> Views:
+        probabilities = np.array(rows, dtype=np.float32)
+        return Views(np.arange(len(rows)), probabilities, probabilities, probabilities)
+
+    first, second = said([0.9, 0.1], [0.5, 0.5]), said([0.5, 0.5], [0.2, 0.8])
+    # sqrt(0.9 x 0.5) : sqrt(0.1 x 0.5) = 3 : 1, and sqrt(0.1) : sqrt(0.4) = 1 : 2.
+    expected = [[3 / 4, 1 / 4], [1 / 3, 2 / 3]]
+    np.testing.assert_allclose(together([first, second]), expected, rtol=1e-5)
+    np.testing.assert_allclose(together([first]), first.probabilities, rtol=1e-5)
 
 
 def test_the_checkpoint_before_the_best_weights(model, tmp_path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+from scipy.special import softmax
 from torch import Tensor
 
 from tracin.arithmetic import Precision
@@ -18,6 +19,7 @@ from tracin.errors import UserError
 from tracin.files import atomic_path
 from tracin.images import Augmentation, TrainingImages
 from tracin.inference import forward
+from tracin.label_errors.signals import log
 from tracin.memory import halving
 from tracin.samples import Samples
 
@@ -103,6 +105,15 @@ def see(
         return Views(samples.ids, (probabilities / count).numpy(), plain.numpy(), unit.numpy())
 
     return halving(viewing.batch_size, by)
+
+
+def together(networks: Sequence[Views]) -> np.ndarray:
+    """What several networks say of the same n images: mean probabilities [n, classes], geometric.
+
+    As `votes.joined` takes them on the training images.
+    """
+    logs = [log(views.probabilities) for views in networks]
+    return np.asarray(softmax(np.mean(logs, axis=0), axis=1))
 
 
 def _pass(
