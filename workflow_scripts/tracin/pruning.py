@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 RANK = 32
-GROUP = 64
+GROUP = 48
 SAMPLE = 128
-COLUMNS = 2048  # training samples at once, so that a group's intervals stay in a core's cache
+SHARE = 8  # columns of a set that stand for one
+ROWS = 512  # samples at once, so that their norms are taken while a core's cache holds them
+COLUMNS = 4096  # training samples at once, so that a group's intervals stay in a core's cache
 UNIT = 2.0**-24
 
 
@@ -41,12 +43,11 @@ class Bound:
     """Intervals for the influences of a tile."""
 
     def __init__(self, test: Side, train: Side) -> None:
-        self.test, self.train = test, train
         # Worst case of a float32 product of so many terms, twice: in the score and in the bound.
         self.rounding = 4 * test.activations[0].shape[1] * UNIT
         bases = [_basis(a, b) for a, b in zip(test.activations, train.activations, strict=True)]
-        self.test_low, self.test_rest, self.test_size = self._project(test, bases)
-        self.train_low, self.train_rest, self.train_size = self._project(train, bases)
+        self.test_slots, self.test_size = self._project(test, bases)
+        self.train_slots, self.train_size = self._project(train, bases)
 
     @staticmethod
     def worthwhile(test: Side, train: Side, k: int) -> bool:
@@ -57,58 +58,65 @@ class Bound:
         return cheap and large and 4 * k <= len(train)
 
     def finite(self) -> bool:
-        """Whether no product of the tile can overflow."""
-        return math.isfinite(float((self.test_size @ self.train_size.T).max()))
+        """Whether no product of the tile can overflow, not even of the largest of each slot."""
+        largest = self.test_size.amax(dim=0) * self.train_size.amax(dim=0)
+        return math.isfinite(float(largest.sum()))
 
     def _project(
         self, side: Side, bases: list[Tensor]
-    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """Per slot: projections [n, RANK], bounds of the residuals' norms [n]; sizes [n, slots].
+    ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
+        """Per slot: errors * r [n, classes] and projections / r [n, RANK]; sizes [n, slots].
 
-        A sample's size is |activation||error|.
+        r bounds the norm of a sample's residual from above: so the products of the errors hold the
+        radii, and with those of the projections the centres. A size is |activation||error|.
         """
-        low = [a @ v for a, v in zip(side.activations, bases, strict=True)]
-        whole = [torch.linalg.vector_norm(a, dim=1) for a in side.activations]
-        rest = []
-        for norm, projected in zip(whole, low, strict=True):
+        slots, sizes = [], []
+        for a, errors, basis in zip(side.activations, side.errors, bases, strict=True):
+            projected, norm = torch.empty(len(side), RANK), torch.empty(len(side))
+            for start in range(0, len(side), ROWS):
+                part = slice(start, start + ROWS)
+                torch.mm(a[part], basis, out=projected[part])
+                torch.linalg.vector_norm(a[part], dim=1, out=norm[part])
             left = (norm.square() - projected.square().sum(dim=1)).clamp_min(0)
-            rest.append((left + self.rounding * norm.square()).sqrt())
-        sizes = [a * e.norm(dim=1) for a, e in zip(whole, side.errors, strict=True)]
-        return low, rest, torch.stack(sizes, dim=1)
+            rest = (left + self.rounding * norm.square()).sqrt()[:, None]
+            slots.append((errors * rest, projected / torch.where(rest > 0, rest, 1.0)))
+            sizes.append(norm * errors.norm(dim=1))
+        return slots, torch.stack(sizes, dim=1)
 
-    def intervals(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Centres and radii, [rows, n_train] each, around the influences as they are computed."""
-        centre = torch.zeros(len(rows), len(self.train))
-        radius = (self.rounding * self.test_size[rows]) @ self.train_size.T
-        test = [
-            (errors[rows], low[rows], rest[rows, None])
-            for errors, low, rest in zip(
-                self.test.errors, self.test_low, self.test_rest, strict=True
-            )
-        ]
-        for start in range(0, len(self.train), COLUMNS):
+    def intervals(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Centres, lower and upper ends of intervals around the influences as they are computed.
+
+        Each is [rows, n_train].
+        """
+        samples = len(self.train_size)
+        centre, below, above = torch.empty(3, len(rows), samples)
+        sizes = self.rounding * self.test_size[rows]
+        test = [(errors[rows], projected[rows]) for errors, projected in self.test_slots]
+        for start in range(0, samples, COLUMNS):
             part = slice(start, start + COLUMNS)
-            for slot, (errors, low, rest) in enumerate(test):
-                product = errors @ self.train.errors[slot][part].T
-                centre[:, part].addcmul_(product, low @ self.train_low[slot][part].T)
-                product.abs_().mul_(self.train_rest[slot][part])
-                radius[:, part].addcmul_(product, rest)
-        return centre, radius
+            middle, radius = centre[:, part].zero_(), sizes @ self.train_size[part].T
+            for (errors, projected), (narrow, low) in zip(test, self.train_slots, strict=True):
+                product = errors @ narrow[part].T
+                middle.addcmul_(product, projected @ low[part].T)
+                radius.add_(product.abs_())
+            torch.sub(middle, radius, out=below[:, part])
+            torch.add(middle, radius, out=above[:, part])
+        return centre, below, above
 
 
 def likely(centre: Tensor, k: int) -> Tensor:
     """Columns, bool [m], that hold at least k of the largest and of the smallest of each row."""
-    least, most = _kth_largest(centre, k), -_kth_largest(-centre, k)
+    least, most = _kth(centre, k, largest=True), _kth(centre, k, largest=False)
     return _enough(_some_beyond(centre, centre, least, most))
 
 
-def missing(centre: Tensor, radius: Tensor, seen: Tensor, scores: Tensor, k: int) -> Tensor:
+def missing(low: Tensor, high: Tensor, seen: Tensor, scores: Tensor, k: int) -> Tensor:
     """Columns, bool [m], not in `seen` that may still be in a list, given the scores of those seen.
 
     A score that is one of the k best of those seen keeps out every pair whose interval ends below.
     """
     best, worst = (sign * (sign * scores).topk(k, dim=1).values[:, -1:] for sign in (1, -1))
-    left = _some_beyond(centre + radius, centre - radius, best, worst) & ~seen
+    left = _some_beyond(high, low, best, worst) & ~seen
     return _enough(left, ~seen) if left.any() else left
 
 
@@ -129,16 +137,17 @@ def _enough(columns: Tensor, free: Tensor | None = None) -> Tensor:
     return columns
 
 
-def _kth_largest(values: Tensor, k: int) -> Tensor:
-    """At most the k-th largest of each row, and nearly that: [n, m] -> [n, 1].
+def _kth(values: Tensor, k: int, largest: bool) -> Tensor:
+    """At most the k-th largest of each row, or at least the k-th smallest: [n, m] -> [n, 1].
 
-    The k-th largest among the maxima of disjoint sets of columns, which are far fewer. Sets take
-    columns far apart, since samples are often sorted by class.
+    It is nearly that: the k-th among the extremes of disjoint sets of columns, which are far fewer.
+    Sets take columns far apart, since samples are often sorted by class.
     """
-    share = 4 if values.shape[1] >= 8 * k else 1
+    share = SHARE if values.shape[1] >= 2 * SHARE * k else 1
     width = values.shape[1] // share
-    largest = values[:, : share * width].unflatten(1, (share, width)).amax(dim=1)
-    return largest.topk(k, dim=1).values[:, -1:]
+    sets = values[:, : share * width].unflatten(1, (share, width))
+    extremes = sets.amax(dim=1) if largest else sets.amin(dim=1)
+    return extremes.topk(k, dim=1, largest=largest).values[:, -1:]
 
 
 def _basis(test: Tensor, train: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ from tracin.shards import Slot, only_rows
 COLUMNS = 512  # training samples at once, so that a product stays in a CPU's cache
 PROBES = 4
 LIMIT = 0.4  # share of the pairs to multiply, above which bounds don't pay
+FIRST = 0.25  # the same of the likely pairs alone, to which as many others come
 
 
 def tile_table(
@@ -126,7 +127,8 @@ class Tile:
         bound = self._bound() if prune else None
         groups = alike(self.test) if bound else list(torch.arange(len(self.test)).split(GROUP))
         with _single_threads() as threads, ThreadPoolExecutor(threads) as pool:
-            spans = [groups[block_rows(len(groups), i, threads)] for i in range(threads)]
+            # Near groups want the same training samples: the threads share them in a cache.
+            spans = [groups[i::threads] for i in range(threads)]
             work = pool.map(lambda span: self._span(span, bound), spans)
             found = [part for span in work for part in span]
         order = torch.cat([rows for rows, _ in found]).argsort()
@@ -150,12 +152,12 @@ class Tile:
         found: list[tuple[Tensor, list[Ranked]]] = []
         while groups and bound:
             rows, *groups = groups
-            centre, radius = bound.intervals(rows)
+            centre, low, high = bound.intervals(rows)
             seen = likely(centre, self.sure)
-            if not shares and seen.float().mean() > LIMIT:
+            if not shares and seen.float().mean() > FIRST:
                 groups = [rows, *groups]
                 break
-            scores, columns = self._pruned(rows, centre, radius, seen, work)
+            scores, columns = self._pruned(rows, low, high, seen, work)
             if not shares and not self._rounds_alike(scores, [rows, *groups], columns, work):
                 groups = [rows, *groups]
                 break
@@ -171,16 +173,16 @@ class Tile:
         return found
 
     def _pruned(
-        self, rows: Tensor, centre: Tensor, radius: Tensor, seen: Tensor, work: Workspace
+        self, rows: Tensor, low: Tensor, high: Tensor, seen: Tensor, work: Workspace
     ) -> tuple[Tensor, Tensor]:
         """Influences [rows, m] of the training samples that may be in a list; their columns [m].
 
-        `seen` are likely ones, by the intervals around `centre`. The columns are ascending, so that
-        ties stay in order.
+        `seen` are likely ones; intervals reach from `low` to `high`. The columns are ascending, so
+        that ties stay in order.
         """
         columns = seen.nonzero().flatten()
         scores = self.scores(rows, columns, work)
-        more = missing(centre, radius, seen, scores, self.sure).nonzero().flatten()
+        more = missing(low, high, seen, scores, self.sure).nonzero().flatten()
         if not len(more):
             return scores, columns
         columns, order = torch.cat([columns, more]).sort()
