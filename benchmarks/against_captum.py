@@ -17,6 +17,7 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks import tools
+from benchmarks.limits import operations, product_rate
 from benchmarks.measure import interleaved, quiet, report
 from benchmarks.networks import random_images, untrained
 from tracin.arithmetic import Precision
@@ -67,7 +68,7 @@ def compare(paths: list[Path], options: argparse.Namespace) -> None:
     scores = {name: dense(task, name) for name in PRECISIONS}
     unbiased = dense(task, "float32", bias=False)
     captum = min(seconds for name, seconds in best.items() if name.startswith("captum"))
-    own = best["this engine"]
+    own, passes = best["this engine"], count * options.checkpoints
     for name in works:
         if name.startswith("captum"):
             check(unbiased, *results[name])
@@ -82,6 +83,10 @@ def compare(paths: list[Path], options: argparse.Namespace) -> None:
         ratio=captum / own,
         ratio_bfloat16=captum / best["this engine, bfloat16"],
         over_bare_forward=own / best["bare forward passes"],
+        ratio_of_fastest_products={
+            p: captum / (passes * operations(task.paths[0], options.size) / product_rate(dtype))
+            for p, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
+        },
         spearman_bfloat16=float(
             spearmanr(scores["float32"].ravel(), scores["bfloat16"].ravel()).statistic
         ),

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
+from benchmarks.imagenet import DEPTH, SLOTS, projection
 from benchmarks.measure import Work, interleaved, quiet, report
 from benchmarks.networks import random_images, untrained
 from tracin.arithmetic import Precision, autocast, matrix_units
@@ -32,7 +33,7 @@ from tracin.samples import Samples
 from tracin.shards import Factors, Slot
 from tracin.tiles import tile_table
 
-SIZE, SLOTS, K = 224, 5, 100
+SIZE, CLASSES, K = 224, 10, 100
 TRAINED_ON = 8192  # images of an epoch
 TILE_ROUNDS = 5  # the first ones lock memory and wake the GPU; all take seconds
 PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
@@ -60,7 +61,23 @@ def main() -> None:
             rows = passes(checkpoint, pixels, options, device)
         rows += tiles(options, device)
     shares = {row["work"]: row["of the base"] for row in rows}
-    report("gpu", rows, ratio=shares["extraction, bfloat16"], shares=shares, work=vars(options))
+    report(
+        "gpu",
+        rows,
+        ratio=shares["extraction, bfloat16"],
+        shares=shares,
+        imagenet=imagenet({row["work"]: row["rate"] for row in rows}),
+        work=vars(options),
+    )
+
+
+def imagenet(rates: dict[str, float]) -> dict[str, str]:
+    """What ImageNet would take in each precision that tiles have, from images/s and TFLOP/s."""
+    flops = 2 * SLOTS * (DEPTH + 1)
+    return {
+        p: projection(rates[f"extraction, {p}"], flops / rates[f"tile, {p}"] / 1e12, CLASSES)
+        for p in PRECISIONS[:2]
+    }
 
 
 def passes(
@@ -153,13 +170,7 @@ def tiles(options: argparse.Namespace, device: torch.device) -> list[dict[str, A
     """Tiles with top-k and their loading to the GPU, against bare products of resident matrices."""
     torch.cuda.empty_cache()  # a tile is a job of its own
     n, rows = options.block, []
-    sides: list[list[Slot]] = [
-        [
-            (Factors(torch.arange(n) + first, torch.rand(n, 2049), torch.randn(n, 10)), 1e-3)
-            for _ in range(SLOTS)
-        ]
-        for first in (0, n)
-    ]
+    sides = [factors(first, n) for first in (0, n)]
     a, b = (sides[i][0][0].activations.to(device) for i in range(2))
     wide = [functional.pad(side, (0, 7)) for side in (a, b)]
     for precision in PRECISIONS[:2]:
@@ -174,13 +185,22 @@ def tiles(options: argparse.Namespace, device: torch.device) -> list[dict[str, A
         rows.append(
             {
                 "work": f"tile, {precision}",
-                "rate": round(2 * SLOTS * n * n * 2049 / best["tile"] / 1e12, 2),
+                "rate": round(2 * SLOTS * n * n * (DEPTH + 1) / best["tile"] / 1e12, 2),
                 "unit": "TFLOP/s",
                 "of the base": round(product / best["tile"], 3),
                 "base": "bare products of resident matrices, 2049 or 2056 wide",
             }
         )
     return rows
+
+
+def factors(first: int, n: int) -> list[Slot]:
+    """Random gradients of n samples with ids from `first` on."""
+    ids = torch.arange(first, first + n)
+    return [
+        (Factors(ids, torch.rand(n, DEPTH + 1), torch.randn(n, CLASSES)), 1e-3)
+        for _ in range(SLOTS)
+    ]
 
 
 def products(a: Tensor, b: Tensor) -> None:

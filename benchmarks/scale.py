@@ -6,21 +6,24 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from benchmarks.measure import report
-from tracin.samples import block_rows
+from benchmarks.imagenet import DEPTH, SLOTS, projection
+from benchmarks.measure import interleaved, quiet, report
+from benchmarks.networks import random_images, untrained
+from tracin.gradients import extract_factors
+from tracin.samples import Samples, block_rows
 from tracin.shards import Factors, save_shard
 
-DEPTH, CLASSES, SLOTS, K = 2048, 10, 5, 100
-IMAGENET = {"train": 1_281_167, "test": 50_000, "classes": 1000}
+CLASSES, IMAGES, SIZE = 10, 200, 224
 
 
 def main() -> None:
@@ -38,7 +41,7 @@ def main() -> None:
         rows,
         ratio=rates[-1] / rates[0],
         largest_peak_gb=max(row["peak GB"] for row in rows),
-        imagenet_here=imagenet(rates[-1] / 1e6),
+        imagenet_here=projection(passes(), rates[-1] / 1e6, CLASSES),
         work=vars(options),
     )
 
@@ -94,22 +97,15 @@ def write(folder: Path, split: str, slot: int, part: int, rows: slice, total: in
     save_shard(Factors(ids, activations, errors), rows, total, 1e-3, path)
 
 
-def imagenet(seconds_per_pair: float) -> str:
-    """What five checkpoints of ImageNet would take at the measured rate, in words.
-
-    The work per pair is a product of DEPTH + 1 numbers and one of as many as there are classes.
-    """
-    pairs = IMAGENET["train"] * IMAGENET["test"]
-    images = IMAGENET["train"] + IMAGENET["test"]
-    width = DEPTH + 1 + IMAGENET["classes"]
-    hours = pairs * seconds_per_pair / 3600 * width / (DEPTH + 1 + CLASSES)
-    gigabytes = 4 * SLOTS * images * width / 1e9
-    return f"{hours:.1f} hours for the tiles, {gigabytes:.0f} GB of float32 shards, half in float16"
-
-
-def peak_memory() -> float:
-    """Largest resident memory of this process in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+def passes() -> float:
+    """Gradients per second of a ResNet-50 on images of 224 pixels, a second time."""
+    pixels, ids = random_images(IMAGES, SIZE), np.arange(IMAGES)
+    samples = Samples(ids, ids % CLASSES)
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        checkpoint = untrained(Path(folder), "resnet50", 1, SIZE)[0]
+        work = partial(extract_factors, checkpoint, pixels, samples, 50, torch.device("cpu"))
+        best, _ = interleaved({"gradients": work}, 2)
+    return IMAGES / best["gradients"]
 
 
 if __name__ == "__main__":

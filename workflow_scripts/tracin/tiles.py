@@ -8,14 +8,13 @@ first, and the rest goes the plain way if one bit differs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from tracin.arithmetic import side_by_side
 from tracin.influence import (
     ROWS,
     Ranked,
@@ -97,17 +96,6 @@ def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[S
     return sides[0], sides[1]
 
 
-@contextmanager
-def _single_threads() -> Iterator[int]:
-    """One thread for each operation inside the block; yields how many there were."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield threads
-    finally:
-        torch.set_num_threads(threads)
-
-
 def _parts(size: int, largest: int) -> list[slice]:
     """Equal parts: a small last one would take another kernel, which rounds otherwise."""
     count = -(-size // largest)
@@ -126,11 +114,11 @@ class Tile:
         """For each kind, influences and training ids [n_test, min(k, n_train)]."""
         bound = self._bound() if prune else None
         groups = alike(self.test) if bound else list(torch.arange(len(self.test)).split(GROUP))
-        with _single_threads() as threads, ThreadPoolExecutor(threads) as pool:
-            # Near groups want the same training samples: the threads share them in a cache.
-            spans = [groups[i::threads] for i in range(threads)]
-            work = pool.map(lambda span: self._span(span, bound), spans)
-            found = [part for span in work for part in span]
+        threads = torch.get_num_threads()
+        # Near groups want the same training samples: the threads share them in a cache.
+        spans = [groups[i::threads] for i in range(threads)]
+        work = side_by_side(spans, lambda span: self._span(span, bound), threads)
+        found = [part for span in work for part in span]
         order = torch.cat([rows for rows, _ in found]).argsort()
         return [
             (
