@@ -1,6 +1,6 @@
 """Growth with the number of images: shards on disk, tiles as jobs, time and memory of each job.
 
-`python -m benchmarks.scale`: ratio = time per pair of the largest data set / of the smallest.
+`python -m benchmarks.scale`: ratio = the longest time per pair / the shortest, over all sizes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
     report(
         "scale",
         rows,
-        ratio=rates[-1] / rates[0],
+        ratio=max(rates) / min(rates),
         largest_peak_gb=max(row["peak GB"] for row in rows),
         imagenet_here=projection(passes(), rates[-1] / 1e6, CLASSES),
         work=vars(options),

@@ -17,6 +17,13 @@ def test_errors_are_the_gradient_of_the_loss(smoothing: float, weights: tuple[fl
     torch.testing.assert_close(loss.errors(logits.detach(), labels), logits.grad)
 
 
+def test_errors_of_an_image_that_the_network_is_sure_of_keep_their_digits() -> None:
+    logits, labels = torch.tensor([[30.0, 0.0, 1.0]]), torch.tensor([0])
+    loss = Loss((1.0, 1.0, 1.0))
+    exact = loss.errors(logits.double(), labels)
+    torch.testing.assert_close(loss.errors(logits, labels).double(), exact, rtol=1e-5, atol=0.0)
+
+
 def test_class_weights_count_at_batch_size_one() -> None:
     logits, label = torch.tensor([[1.0, -1.0]]), torch.tensor([1])
     plain, heavy = Loss((1.0, 1.0)), Loss((1.0, 5.0))

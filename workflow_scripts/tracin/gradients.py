@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tracin.arithmetic import Precision
+from tracin.arithmetic import Precision, matrix_units
 from tracin.checkpoints import load_checkpoint
 from tracin.errors import UserError
 from tracin.inference import forward
@@ -89,7 +89,8 @@ def _extract(
         for rows, logits, inputs in passes:
             errors = facts.loss.errors(logits.detach(), labels[rows])
             activations = functional.pad(inputs.detach(), (0, 1), value=1.0)
-            sketches = sketcher.backward(logits, errors) if sketcher else {}
+            with matrix_units(precision, device):
+                sketches = sketcher.backward(logits, errors) if sketcher else {}
             found.append({"activations": activations, "errors": errors, **sketches})
     rates = {"head": facts.learning_rate_head, "backbone": facts.learning_rate_backbone}
     return _joined(samples.ids, found, rates), facts.learning_rate_head

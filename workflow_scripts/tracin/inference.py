@@ -85,8 +85,9 @@ class _Look:
                 logits = self.model(normalise(send(batch, self.device)))
             inputs = self.seen.__dict__.pop("inputs").float()
             if self.precision == "bfloat16":
-                # The error is p - y: eight bits of a logit would leave little of a small one.
-                logits = self.final(inputs)
+                # The error is p - y: eight bits of a logit, or ten, leave little of a small one.
+                with matrix_units("float32", self.device):
+                    logits = self.final(inputs)
                 del self.seen.inputs
         return logits, inputs
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tracin.errors import UserError
+from tracin.samples import equal_parts
 from tracin.shards import Factors, on_device
 from tracin.shards import Slot as Slot
 
@@ -80,9 +81,8 @@ def same_samples(
 
 def _add_products(scores: Tensor, test: Factors, train: Factors, rate: float) -> None:
     """Add one slot's part to scores [n_test, n_train]."""
-    step = ROWS if scores.device.type == "cpu" else max(len(scores), 1)
-    for start in range(0, len(scores), step):
-        rows = slice(start, start + step)
+    largest = ROWS if scores.device.type == "cpu" else max(len(scores), 1)
+    for rows in equal_parts(len(scores), largest):
         product = test.activations[rows] @ train.activations.T
         scores[rows].addcmul_(product, (rate * test.errors[rows]) @ train.errors.T)
     for part, sketches in test.sketches.items():

@@ -40,13 +40,18 @@ class Loss:
         """d loss / d logits, [n, classes].
 
         With targets q_c = (1 - s) w_y [c = y] + (s / C) w_c the loss is -sum_c q_c log p_c, whose
-        gradient is p sum_c q_c - q (differentiate the log-softmax).
+        gradient is p sum_c q_c - q (differentiate the log-softmax). It sums to nothing, which gives
+        the label's own part: of an image that the network is sure of, p - 1 leaves no digits.
         """
         weights = self._weights(logits)
         targets = (self.label_smoothing / logits.shape[1]) * weights.repeat(len(logits), 1)
         own = (1.0 - self.label_smoothing) * weights[labels]
-        targets[torch.arange(len(labels), device=labels.device), labels] += own
-        return logits.softmax(dim=1) * targets.sum(dim=1, keepdim=True) - targets
+        label = torch.arange(len(labels), device=labels.device), labels
+        targets[label] += own
+        errors = logits.softmax(dim=1) * targets.sum(dim=1, keepdim=True) - targets
+        errors[label] = 0.0
+        errors[label] = -errors.sum(dim=1)
+        return errors
 
 
 def balanced_class_weights(labels: Tensor, classes: int) -> tuple[float, ...]:

@@ -52,3 +52,9 @@ def read_samples(manifest: Path | str, labels: Path | str, split: str | None) ->
 def block_rows(size: int, block: int, blocks: int) -> slice:
     """Rows of block `block` of `blocks` nearly equal ones among `size` rows."""
     return slice(size * block // blocks, size * (block + 1) // blocks)
+
+
+def equal_parts(size: int, largest: int) -> list[slice]:
+    """The fewest nearly equal blocks of at most `largest` rows that hold `size` rows."""
+    count = -(-size // largest)
+    return [block_rows(size, part, count) for part in range(count)]

@@ -29,10 +29,11 @@ from tracin.influence import (
 )
 from tracin.memory import halving
 from tracin.pruning import GROUP, Bound, Side, alike, likely, missing
-from tracin.samples import block_rows
+from tracin.samples import equal_parts
 from tracin.shards import Slot, only_rows
 
 COLUMNS = 512  # training samples at once, so that a product stays in a CPU's cache
+ENOUGH = 16  # rows and columns: a product of few takes another kernel, which rounds otherwise
 PROBES = 4
 LIMIT = 0.4  # share of the pairs to multiply, above which bounds don't pay
 FIRST = 0.25  # the same of the likely pairs alone, to which as many others come
@@ -56,9 +57,10 @@ def tile_table(
         ValueError: the slots list different samples, or their learning rates differ.
         FloatingPointError: a score is NaN or infinite; the pair of samples is named.
     """
-    if device.type != "cpu" or any(factors.sketches for factors, _ in (next(iter(train)),)):
+    sides = None if device.type != "cpu" else _sides(test, train, cosine)
+    if sides is None:
         return _dense_table(test, train, k, device, cosine)
-    tile = Tile(*_sides(test, train, cosine), k)
+    tile = Tile(*sides, k)
     return lists(tile.test.ids, tile.ranked(prune))
 
 
@@ -69,7 +71,7 @@ def _dense_table(
 
     def by(size: int) -> pd.DataFrame:
         tables = []
-        for rows in _parts(samples, size):
+        for rows in equal_parts(samples, size):
             part = ((only_rows(factors, rows), rate) for factors, rate in test)
             tables.append(topk_table(*tile_scores(part, train, device, cosine), k))
         return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
@@ -77,13 +79,15 @@ def _dense_table(
     return halving(samples, by)
 
 
-def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[Side, Side]:
-    """All slots of both sides; the test side's errors hold the learning rates."""
+def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[Side, Side] | None:
+    """All slots of both sides, or None for sketches. The test side's errors hold the rates."""
     sides = [Side(torch.empty(0), [], []), Side(torch.empty(0), [], [])]
     norms: list[Tensor] = [torch.zeros(1), torch.zeros(1)]
     ids: list[Tensor] = []
     for (a, rate), (b, other) in zip(test, train, strict=True):
         ids = same_samples(ids, a, b, rate, other)
+        if a.sketches:
+            return None
         for i, (factors, weight) in enumerate(((a, rate), (b, 1.0))):
             sides[i].activations.append(factors.activations)
             sides[i].errors.append(weight * factors.errors)
@@ -96,10 +100,9 @@ def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[S
     return sides[0], sides[1]
 
 
-def _parts(size: int, largest: int) -> list[slice]:
-    """Equal parts: a small last one would take another kernel, which rounds otherwise."""
-    count = -(-size // largest)
-    return [block_rows(size, part, count) for part in range(count)]
+def _enough(samples: Tensor) -> Tensor:
+    """At least ENOUGH of them, by repetition."""
+    return samples.repeat(-(-ENOUGH // len(samples)))
 
 
 class Tile:
@@ -155,7 +158,7 @@ class Tile:
                 bound = None
         everything = torch.arange(len(self.train))
         left = torch.cat(groups) if groups else everything[:0]
-        for part in _parts(len(left), ROWS):
+        for part in equal_parts(len(left), ROWS):
             scores = self.scores(left[part], None, work)
             found.append((left[part], self._rank(scores, left[part], everything)))
         return found
@@ -193,11 +196,14 @@ class Tile:
     def scores(self, rows: Tensor, columns: Tensor | None, work: Workspace) -> Tensor:
         """Influences [rows, columns] of training samples, all of them if None, on test samples."""
         width = len(self.train) if columns is None else len(columns)
+        if min(len(rows), width) < ENOUGH:
+            wanted = torch.arange(width) if columns is None else columns
+            return self.scores(_enough(rows), _enough(wanted), work)[: len(rows), :width]
         total = torch.zeros(len(rows), width)
         test = [
             (a[rows], e[rows]) for a, e in zip(self.test.activations, self.test.errors, strict=True)
         ]
-        for part in _parts(width, COLUMNS):
+        for part in equal_parts(width, COLUMNS):
             for (a, e), b, f in zip(test, self.train.activations, self.train.errors, strict=True):
                 if columns is None:
                     b, f = b[part], f[part]

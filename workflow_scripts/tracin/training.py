@@ -178,7 +178,7 @@ def _training_pass(
         optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()
         optimizer.step()
-        run.dynamics.record(rows.to(run.device), logits, labels)
+        run.dynamics.record(rows.to(run.device, non_blocking=True), logits, labels)
         sums.append(losses.detach().sum())
         seen += len(labels)
         if len(sums) == CHECKED or number == len(loader):
