@@ -109,7 +109,8 @@ def baselines(results: Path, wrong: np.ndarray) -> list[Ranking]:
 
     def probes() -> np.ndarray:
         model = LogisticRegression(max_iter=1000)
-        probabilities = cross_val_predict(
+        probabilities = np.zeros(seen.plain.shape)
+        probabilities[:, np.unique(labels)] = cross_val_predict(
             model, seen.features, labels, cv=5, method="predict_proba"
         )
         return cleanlab_scores(labels, probabilities, "self_confidence")

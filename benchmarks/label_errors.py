@@ -82,9 +82,12 @@ def report(
     found: list[Ranking], estimates: dict[str, dict[str, Any]], arguments: argparse.Namespace
 ) -> None:
     """Print the table; write JSON and figure."""
+    wrong = int(found[0].wrong.sum())
+    if not wrong:
+        print(f"No label is wrong: nothing to rank. Estimates: {estimates}")
+        return
     table = score_table(found)
     print(table.drop(columns=["low", "high"]).round(3).to_string(index=False))
-    wrong = int(found[0].wrong.sum())
     result = headline(table) | {
         "label_column": arguments.label_column,
         "images": len(found[0].wrong),
@@ -96,10 +99,9 @@ def report(
     target = Path("results/benchmarks")
     write_json(result, target / "label_errors.json")
     curves = {r.name: r.ordered_errors() for r in found if r.drawn}
-    save(
-        recall_curves(curves, f"{wrong} wrong labels of {len(found[0].wrong)}"),
-        target / "label_errors.png",
-    )
+    others = [r.ordered_errors() for r in found if not r.drawn]
+    note = f"{wrong} wrong labels of {len(found[0].wrong)}"
+    save(recall_curves(curves, note, others), target / "label_errors.png")
 
 
 def main() -> None:

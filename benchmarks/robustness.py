@@ -129,7 +129,13 @@ def main() -> None:
     print(table.round(3).to_string(index=False))
     rows = [{k: v for k, v in row.items() if v == v} for row in table.to_dict("records")]
     target = Path("results/benchmarks/robustness.json")
-    write_json({"ratio": float(table["ratio"].min()), "rows": rows}, target)
+    write_json(
+        {
+            "ratio": min((row["ratio"] for row in rows if "ratio" in row), default=None),
+            "rows": rows,
+        },
+        target,
+    )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ rule views:
         gpu=gpu(),
         device=config["compute"]["device"],
         batch_size=config["compute"]["batch_size"],
+        workers=config["compute"]["workers"],
     params:
         code=library("views.py"),
         # Training's augmentation says which views show the same thing.
@@ -115,6 +116,7 @@ rule suspects:
             "label_errors/views.safetensors", wildcards.labels, config["train"]["seeds"]
         ),
         labels="results/labels/{labels}.parquet",
+        before="results/labels/original.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
     output:
@@ -144,6 +146,7 @@ rule outliers:
         views="results/{labels}/seed{seed}/label_errors/views.safetensors",
         manifest="results/dataset/manifest.parquet",
         labels="results/labels/{labels}.parquet",
+        classes="results/dataset/classes.json",
     output:
         table="results/{labels}/seed{seed}/label_errors/outliers.parquet",
         csv=report(

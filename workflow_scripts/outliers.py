@@ -1,5 +1,8 @@
 """List training images that look like no class."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 
 from tracin.files import write_csv, write_parquet
@@ -11,6 +14,8 @@ from tracin.samples import read_samples
 start_log(snakemake.log[0])
 given = snakemake.input
 train = read_samples(given.manifest, given.labels, "train")
-table = outliers(read_views(given.views).only(train.ids), pd.read_parquet(given.manifest))
+classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
+views, manifest = read_views(given.views).only(train.ids), pd.read_parquet(given.manifest)
+table = outliers(views, manifest, train.labels, classes)
 write_parquet(table, snakemake.output.table)
 write_csv(table, snakemake.output.csv)

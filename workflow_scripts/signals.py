@@ -22,8 +22,11 @@ def slots(paths: list[str]):
     return by_slot([paths[i : i + size] for i in range(0, len(paths), size)])
 
 
+train = read_samples(given.manifest, given.labels, "train")
+digests = pd.read_parquet(given.manifest, columns=["sample_id", "sha256"]).set_index("sample_id")
 run = RunFiles(
-    train=read_samples(given.manifest, given.labels, "train"),
+    train=train,
+    contents=digests.loc[train.ids, "sha256"].to_numpy(),
     val=read_samples(given.manifest, given.labels, "val"),
     dynamics=read_dynamics(given.dynamics),
     views=read_views(given.views),

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from tracin.files import write_csv, write_json, write_parquet
@@ -18,7 +19,8 @@ classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
 joined = averaged([pd.read_parquet(path) for path in given.signals])
 val = read_samples(given.manifest, given.labels, "val")
 held_out = together([read_views(path).only(val.ids) for path in [*given.views, *given.others]])
-shares = shares_of(joined, held_out, val.labels)
+before = pd.read_parquet(given.before).set_index("sample_id")["label_index"]
+shares = shares_of(joined, before.loc[joined["train_id"]].to_numpy(np.int64), held_out, val.labels)
 found = estimate(shares, len(joined), expected_precision(shares, held_out, val.labels), classes)
 manifest = pd.read_parquet(given.manifest, columns=["sample_id", "path"])
 table = suspect_table(joined, shares, manifest, classes, found["suggested_cut"])

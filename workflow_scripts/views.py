@@ -23,6 +23,7 @@ viewing = Viewing(
     input_size=facts.input_size,
     batch_size=resources.batch_size,
     precision=snakemake.params.precision,
+    workers=resources.workers,
 )
 before = [load_checkpoint(path)[0] for path in checkpoint_before(given.best, given.slots)]
 views = see(model, open_pixels(given.pixels), samples, viewing, device, before)

@@ -210,6 +210,9 @@ def test_recall() -> None:
     names = [text.get_text() for text in legend.get_texts()]
     assert names == ["best (75%)", "other (0%)", "random order (20%)"]
     assert "nothing to find" in texts(recall_curves({"best": np.zeros(3, dtype=bool)}, ""))
+    grey = recall_curves(curves, "", [errors, errors]).axes[0]
+    assert len(grey.get_lines()) == 2 + len(figure.axes[0].get_lines())
+    assert sum("each other" in str(line.get_label()) for line in grey.get_lines()) == 1
 
 
 def test_errors_come_in_the_order_of_each_ranking() -> None:

@@ -18,6 +18,8 @@ def test_the_odd_one_leads_and_has_a_reason(tmp_path) -> None:
     save_views(views, tmp_path / "views.safetensors")
     names = [f"{i}.png" for i in ids]
     manifest = pd.DataFrame({"sample_id": ids, "path": names, "label": "x"})
-    table = outliers(read_views(tmp_path / "views.safetensors"), manifest)
+    views = read_views(tmp_path / "views.safetensors")
+    table = outliers(views, manifest, (ids == 200).astype(int), ["x", "y"])
+    assert table["label"].tolist() == ["y"] + ["x"] * 200  # of the label set, not the manifest
     assert table["train_id"].iloc[0] == 200 and table["outlier"].tolist() == [True] + [False] * 200
     assert table["reason"].iloc[0].startswith("far from its ten") and table["reason"].iloc[1] == ""

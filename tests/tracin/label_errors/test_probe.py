@@ -75,6 +75,29 @@ def test_parts_hold_a_fifth_of_each_class_in_order() -> None:
     assert set(part) == set(range(PARTS))
 
 
+def test_copies_of_an_image_share_a_part_whatever_their_labels() -> None:
+    labels, contents = np.array([0] * 10 + [1] * 7), np.arange(17)
+    contents[[9, 16]] = 0  # copies of the first image
+    part = parts(labels, contents)
+    assert part[[0, 9, 16]].tolist() == [0, 0, 0]
+    assert np.delete(part, [9, 16]).tolist() == np.delete(parts(labels), [9, 16]).tolist()
+
+
+def test_a_copy_does_not_vouch_for_a_wrong_label() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(0, 1, (50, 200)).astype(np.float32)
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    features[:, 0] += np.where(np.arange(50) < 25, 1, -1)  # of two classes
+    labels = (np.arange(50) >= 25).astype(int)
+    labels[0] = 1
+    features, labels = np.concatenate([features, features]), np.concatenate([labels, labels])
+    alone, apart = (
+        probe(features, labels, np.ones(100), 2, contents)[0, 1]
+        for contents in (np.arange(100) % 50, None)
+    )
+    assert alone < apart - 1
+
+
 def test_principal_coordinates_keep_what_few_directions_hold(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tracin.label_errors import signals
 from tracin.label_errors.estimate import (
+    carried_over,
     estimate,
     expected_precision,
     joint_shares,
@@ -140,6 +141,19 @@ def test_shares_are_those_of_the_weighted_geometric_mean_of_two_votes() -> None:
     np.testing.assert_allclose(shares_by(np.log(first * second**0.25), labels, 0.25), expected)
 
 
+def test_the_joint_of_other_images_is_carried_over_class_by_class() -> None:
+    # There half the labels 0 are wrong and all the labels 1 are right; of class 2 there is nothing.
+    others = np.array([[0.25, 0.25, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    otherwise = np.array([[0.2, 0.0, 0.0], [0.0, 0.2, 0.0], [0.3, 0.0, 0.3]])
+    given = np.array([0] * 4 + [1] * 2 + [2] * 2)
+    wanted = np.array([[2, 2, 0], [0, 2, 0], [1, 0, 1]])
+    np.testing.assert_allclose(carried_over(others, otherwise, given, given) * 8, wanted)
+    # A review has found one of the two labels 0 that should be 1, and one that nobody expected.
+    labels = np.array([1, 0, 0, 0] + [0, 1] + [2] * 2)
+    wanted = np.array([[2 + 1, 1, 0], [0, 2 + 1, 0], [1, 0, 1]])
+    np.testing.assert_allclose(carried_over(others, otherwise, given, labels) * 9, wanted)
+
+
 def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:
     rng = np.random.default_rng(1)
     sure, labels = noisy(rng, 2000, 0.1)
@@ -168,7 +182,8 @@ def test_what_was_learned_by_heart_is_judged_on_held_out_images() -> None:
     sure, labels = noisy(np.random.default_rng(0), 300, 0.3)
     trained = run(np.eye(3)[labels].tolist(), labels.tolist(), [0.0] * 300)
     none, half, all_of_it = (
-        shares_of(trained.assign(memorised=np.float32(m)), sure, labels) for m in (0.0, 0.5, 1.0)
+        shares_of(trained.assign(memorised=np.float32(m)), labels, sure, labels)
+        for m in (0.0, 0.5, 1.0)
     )
     np.testing.assert_allclose(off_diagonal(none), 0.0, atol=1e-6)
     np.testing.assert_allclose(all_of_it, joint_shares(sure, labels))

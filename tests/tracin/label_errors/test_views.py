@@ -56,6 +56,14 @@ def test_nothing_is_erased_from_a_view(model) -> None:
     np.testing.assert_array_equal(found.probabilities, whole.probabilities)
 
 
+def test_views_do_not_depend_on_who_makes_them(model, monkeypatch) -> None:
+    viewing = replace(CENTRE, random=2)
+    one = see(model, PIXELS, SAMPLES, viewing, CPU)
+    monkeypatch.setattr("tracin.label_errors.views.CHUNK", 3)
+    several = see(model, PIXELS, SAMPLES, replace(viewing, workers=2), CPU)
+    np.testing.assert_allclose(several.probabilities, one.probabilities, rtol=1e-5)
+
+
 def test_earlier_checkpoints_add_their_still_views(model) -> None:
     torch.manual_seed(1)
     other = build_model(Architecture("resnet18", classes=3, stem="small"))

@@ -82,6 +82,14 @@ def test_training_counts_as_far_as_it_was_learned_by_heart(right: int, share: fl
     assert found.features.shape[0] == 3
 
 
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_an_image_that_the_only_epoch_missed_is_like_the_others() -> None:
+    missed = {name: array.copy() for name, array in DYNAMICS.items()}
+    missed["loss"][..., 1] = NAN
+    found = cast_votes(views(3), TRAIN, VAL, missed)
+    np.testing.assert_allclose(found.late, [1.0, NAN, 1.0])
+
+
 def test_a_part_that_was_learned_by_heart_counts_squared() -> None:
     """Half of the training's labels are known and a quarter of the validation's: m is a third."""
     train, val = Samples(TRAIN.ids, np.array([1, 0, 0])), Samples(np.arange(11, 10_011), ZEROS)

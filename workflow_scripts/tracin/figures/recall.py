@@ -1,6 +1,6 @@
 """How fast wrong labels are found when the most suspicious come first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,21 +25,25 @@ COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY_BLUE, BLACK)
 
 
 @styled
-def recall_curves(curves: Mapping[str, np.ndarray], title_note: str) -> Figure:
+def recall_curves(
+    curves: Mapping[str, np.ndarray], title_note: str, others: Sequence[np.ndarray] = ()
+) -> Figure:
     """Draw the share of wrong labels found against the share inspected, one curve per ranking.
 
     `curves` maps the name of a ranking to bool [n]: whether each label is wrong, in the order in
     which the images would be inspected. The first is the one that the title speaks of;
-    `title_note` ends the title.
+    `title_note` ends the title. `others` are drawn in grey, without names.
     """
     first = np.asarray(next(iter(curves.values())), dtype=bool)
     if not first.any():
         return sentence("No training label is known to be wrong: nothing to find.")
     figure = Figure(figsize=(6.4, 5.0), layout="constrained")
     axes = figure.subplots()
+    for number, errors in enumerate(others):
+        label = "each other signal" if number == 0 else None
+        axes.plot(*_curve(errors), color=GREY, linewidth=0.6, alpha=0.7, label=label)
     for number, (name, errors) in enumerate(curves.items()):
-        inspected = np.arange(len(errors) + 1) / len(errors)
-        found = np.concatenate([[0.0], np.cumsum(errors) / errors.sum()])
+        inspected, found = _curve(errors)
         at_mark = found[int(INSPECTED * len(errors))]
         width = 2.4 if number == 0 else 1.2
         label = f"{name} ({at_mark:.0%})"
@@ -57,6 +61,12 @@ def recall_curves(curves: Mapping[str, np.ndarray], title_note: str) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(loc="lower right", title=f"order (found in the first {INSPECTED:.0%})")
     return figure
+
+
+def _curve(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares inspected and found, [n + 1] each, of bool [n] in the order of inspection."""
+    inspected = np.arange(len(errors) + 1) / len(errors)
+    return inspected, np.concatenate([[0.0], np.cumsum(errors) / errors.sum()])
 
 
 def errors_in_order(suspects: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -41,6 +41,29 @@ def shares_by(products: np.ndarray, labels: np.ndarray, by: float) -> np.ndarray
     return joint_shares(softmax(products / (1.0 + by), axis=1), labels)
 
 
+def carried_over(
+    shares: np.ndarray, otherwise: np.ndarray, given: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """The joint of other images as one of these: float [C, C].
+
+    A label is as often wrong as there, whatever share of the images its class has here. What a
+    review has put right is no longer wrong.
+
+    Args:
+        shares: The joint of the others; for classes that they lack, `otherwise` says it.
+        given: Labels [n] before a review, and `labels` [n] those of now.
+    """
+    rows = np.where(shares.sum(axis=1, keepdims=True) > 0, shares, otherwise)
+    sums = rows.sum(axis=1, keepdims=True)
+    rates = np.divide(rows, sums, out=np.eye(len(rows)), where=sums > 0)
+    counts = rates * np.bincount(given, minlength=len(rows))[:, None]
+    changed = given != labels
+    np.subtract.at(counts, (given[changed], labels[changed]), 1.0)
+    np.add.at(counts, (labels[changed], labels[changed]), 1.0)
+    counts = counts.clip(min=0.0)
+    return np.asarray(counts / counts.sum())
+
+
 def true_class(
     products: np.ndarray, labels: np.ndarray, shares: np.ndarray, by: float
 ) -> np.ndarray:

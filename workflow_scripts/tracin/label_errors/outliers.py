@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -11,8 +13,10 @@ from tracin.label_errors.views import Views
 NEIGHBOURS = 10
 
 
-def outliers(views: Views, manifest: pd.DataFrame) -> pd.DataFrame:
-    """The training images in `views`, the most isolated first.
+def outliers(
+    views: Views, manifest: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]
+) -> pd.DataFrame:
+    """The training images in `views`, the most isolated first; `labels` [n] are their classes.
 
     Columns train_id, path, label, distance (mean distance of the unit features to the ten nearest:
     Kuan and Mueller, 2022), rank, outlier and reason. An outlier lies beyond the third quartile by
@@ -20,12 +24,12 @@ def outliers(views: Views, manifest: pd.DataFrame) -> pd.DataFrame:
     """
     similarity = nearest(views.features, NEIGHBOURS)[1]
     distance = np.sqrt(np.maximum(2.0 - 2.0 * similarity, 0.0)).mean(axis=1)
-    known = manifest.set_index("sample_id").loc[views.sample_id]
+    paths = manifest.set_index("sample_id")["path"]
     frame = pd.DataFrame(
         {
             "train_id": views.sample_id,
-            "path": known["path"].to_numpy(),
-            "label": known["label"].to_numpy(),
+            "path": paths.loc[views.sample_id].to_numpy(),
+            "label": np.array(classes, dtype=object)[labels],
             "distance": distance.astype(np.float32),
         }
     ).sort_values(["distance", "train_id"], ascending=[False, True], ignore_index=True)

@@ -26,17 +26,25 @@ def principal(features: np.ndarray) -> np.ndarray:
 
 
 def probe(
-    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int
+    features: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    classes: int,
+    contents: np.ndarray | None = None,
 ) -> np.ndarray:
     """Log-probabilities float64 [n, classes] of each row by a probe that was fitted to others.
 
     Multinomial logistic regression (linear classifier probes: Alain and Bengio, ICLR 2017
     workshop), fitted to all but a fifth of the rows [n, d] at a time, weighted by `weights` [n].
     NaN where the other rows have no image of the label's class: nothing can be said of it there.
+
+    Args:
+        contents: equal for copies of an image, [n], which are judged by the same probe: a copy's
+            wrong label would vouch for its own.
     """
     features = features.astype(np.float64)
     said = np.full((len(labels), classes), np.nan)
-    part = parts(labels)
+    part = parts(labels, contents)
     for number in range(PARTS):
         rest, own = part != number, part == number
         known = np.unique(labels[rest])
@@ -57,13 +65,17 @@ def one_thread() -> threadpool_limits:
     return threadpool_limits(1, user_api="blas")
 
 
-def parts(labels: np.ndarray) -> np.ndarray:
+def parts(labels: np.ndarray, contents: np.ndarray | None = None) -> np.ndarray:
     """A fifth for each image, int [n], that holds a fifth of each class.
 
-    Neighbours in the order of the images, often near-duplicates, share theirs.
+    Neighbours in the order of the images, often near-duplicates, share theirs, and so do images of
+    equal `contents` [n].
     """
     part = np.zeros(len(labels), dtype=np.int64)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         part[rows] = np.arange(len(rows)) * PARTS // len(rows)
-    return part
+    if contents is None:
+        return part
+    _, first, which = np.unique(contents, return_index=True, return_inverse=True)
+    return part[first[which]]

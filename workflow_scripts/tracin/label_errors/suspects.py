@@ -10,7 +10,7 @@ from scipy.special import softmax
 
 from tracin.errors import UserError
 from tracin.label_errors import signals
-from tracin.label_errors.estimate import joint_shares, shares_by, true_class, weight
+from tracin.label_errors.estimate import carried_over, joint_shares, shares_by, true_class, weight
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
 
@@ -64,17 +64,19 @@ def weight_of(joined: pd.DataFrame) -> float:
 
 
 def shares_of(
-    joined: pd.DataFrame, held_out: np.ndarray, held_out_labels: np.ndarray
+    joined: pd.DataFrame, given: np.ndarray, held_out: np.ndarray, held_out_labels: np.ndarray
 ) -> np.ndarray:
     """Estimated share of all images that have label i and whose true class is j: float [C, C].
 
     Of the training images, and as far as those were learned by heart of the validation images, from
     their probabilities [m, C]. What was learned by heart agrees with wrong labels, so the first
-    joint lacks them; the second also counts the network's own mistakes.
+    joint lacks them; the second also counts the network's own mistakes. `given` are the labels [n]
+    before a review, which the validation images still have.
     """
     by, labels = weight_of(joined), joined["label_index"].to_numpy(np.int64)
     trained = shares_by(products(joined), labels, by)
-    return by * trained + (1.0 - by) * joint_shares(held_out, held_out_labels)
+    others = joint_shares(held_out, held_out_labels)
+    return by * trained + (1.0 - by) * carried_over(others, trained, given, labels)
 
 
 def suspect_table(

@@ -30,6 +30,7 @@ class RunFiles:
     """What one training run left behind, as far as label errors are concerned."""
 
     train: Samples
+    contents: np.ndarray  # digest of the bytes of each training image
     val: Samples
     dynamics: dict[str, np.ndarray]
     views: Views
@@ -55,7 +56,7 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     rows, _ = nearest(views.features, k)
     networks = [cast_votes(run.views, run.train, run.val, run.dynamics), *run.others]
     votes = joined(networks)
-    best = posterior(votes, labels)
+    best = posterior(votes, labels, run.contents)
     columns = _from_outputs(run.dynamics, views, labels)
     columns["learned_late"] = votes.late
     if (unseen := out_of_fold(networks)) is not None:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import softmax
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from tracin.arithmetic import Precision
 from tracin.checkpoints import read_metadata
@@ -57,6 +58,7 @@ class Viewing:
     input_size: int
     batch_size: int
     precision: Precision = "float32"  # of the passes
+    workers: int = 0  # processes that make random views
 
 
 def checkpoint_before(best: Path | str, slots: Sequence[Path | str]) -> list[Path | str]:
@@ -143,12 +145,20 @@ def _random_pass(
     augmentation = replace(viewing.augmentation, erasing=0.0)
     images = TrainingImages(pixels, samples.ids, samples.labels, augmentation, viewing.input_size)
     seeds = np.random.default_rng(seed).integers(0, 2**62, len(samples)).tolist()
-    parts = []
-    for start in range(0, len(samples), CHUNK):
-        rows = range(start, min(start + CHUNK, len(samples)))
-        views = np.stack([images[row, seeds[row]][0].permute(1, 2, 0).numpy() for row in rows])
-        parts.append(_pass(model, views, np.arange(len(rows)), viewing, device))
+    loader = DataLoader(
+        images,
+        batch_size=CHUNK,
+        sampler=list(enumerate(seeds)),
+        num_workers=viewing.workers,
+        collate_fn=_stacked,
+    )
+    parts = [_pass(model, views, np.arange(len(views)), viewing, device) for views in loader]
     return torch.cat([p for p, _ in parts]), torch.cat([f for _, f in parts])
+
+
+def _stacked(items: Sequence[tuple[Tensor, int, int]]) -> np.ndarray:
+    """Views as pixels, uint8 [n, size, size, 3]."""
+    return np.stack([view.permute(1, 2, 0).numpy() for view, _, _ in items])
 
 
 def save_views(views: Views, path: Path | str) -> None:

@@ -72,7 +72,9 @@ def cast_votes(
     validated = held_out.probabilities.argmax(axis=1) == val.labels
     late = np.full(len(train), np.nan, dtype=np.float32)
     share = memorised(trained, validated)
-    late[rows] = share**2 * signals.mean_loss(dynamics["loss"])
+    losses = signals.mean_loss(dynamics["loss"])
+    # An only epoch may have missed an image: nothing is known of it, so it is like the others.
+    late[rows] = share**2 * np.where(np.isnan(losses), np.nanmedian(losses), losses)
     output, features = signals.log(said.probabilities), principal(said.features)
     return Votes(train.ids, output, features, late, np.array(share, np.float32))
 
@@ -126,17 +128,18 @@ def out_of_fold(networks: Sequence[Votes]) -> np.ndarray | None:
     return np.asarray(total / weights.sum(axis=0)[:, None])
 
 
-def posterior(given: Votes, labels: np.ndarray) -> np.ndarray:
+def posterior(given: Votes, labels: np.ndarray, contents: np.ndarray | None = None) -> np.ndarray:
     """Product of experts (Hinton, Neural Computation 2002, equation 1): probabilities [n, C].
 
     The experts are the network and, by its `weight`, a probe on its features; where the probe has
     no say, the network's vote stands for it. The probe is fitted a second time, to each image by
     the probability that its label is right (importance reweighting: Liu and Tao, TPAMI 2016).
+    `contents` [n] tell copies of an image.
     """
     by = weight(float(given.memorised))
 
     def product(weights: np.ndarray) -> np.ndarray:
-        probed = probe(given.features, labels, weights, given.output.shape[1])
+        probed = probe(given.features, labels, weights, given.output.shape[1], contents)
         return given.output + by * np.where(np.isnan(probed), given.output, probed)
 
     first = product(np.ones(len(labels)))
