@@ -286,6 +286,13 @@ def summary(labels):
     path = Path(f"results/{labels}/summary.json")
     if path.exists():
         lines += json.loads(path.read_text(encoding="utf-8"))["short"]
+    given = [
+        str(file) for file in workflow.configfiles if Path(file).resolve() != BASE / "config.yaml"
+    ]
+    if given:
+        lines.append(
+            f"Every command of this run ends with --configfile {' '.join(given)}: without it the demo is planned."
+        )
     comparison = Path("results/comparison/summary.txt")
     if comparison.exists():
         verdict = comparison.read_text(encoding="utf-8").splitlines()[0]

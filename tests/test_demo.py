@@ -134,8 +134,19 @@ def test_the_run_ends_with_its_summary(demo: Path) -> None:
     assert summary["runs"][0]["accuracy"] == result["accuracy"]
     assert len(summary["most_harmful"]) == 5
     (demo / RUN / "figures/top_helpful_images.png").unlink()
-    output = snakemake(demo, "--cores", "1")
+    (demo / "small.yaml").write_text("compute: {batch_size: 128}")
+    output = snakemake(demo, "--cores", "1", "--configfile", "small.yaml")
     assert all(line in output for line in summary["short"])
+    assert "Every command of this run ends with --configfile small.yaml:" in output
+
+
+def test_data_that_moved_away_is_not_taken_for_other_data(demo: Path) -> None:
+    """Else the decoded images would be deleted before anybody sees that there are no new ones."""
+    wrong = "dataset={source: folder, path: nowhere}"
+    for arguments in (["-n"], ["--cores", "1"]):
+        output = snakemake(demo, *arguments, "--config", wrong, check=False)
+        assert "dataset.path: there is no folder 'nowhere'" in output
+    assert (demo / "results/dataset/pixels.npy").exists()
 
 
 def test_a_review_can_be_simulated_from_the_results_and_their_settings(demo: Path) -> None:

@@ -90,7 +90,8 @@ def main() -> None:
         given.setdefault("gradients", given["forward"])
         settings["compute"]["device"] = "cpu"
     try:
-        data, files, counted = count_images(settings, options.directory, options.images)
+        listed = not any(job.rule == "manifest" for job in jobs)
+        data, files, counted = count_images(settings, options.directory, options.images, listed)
     except (OSError, ValueError) as error:
         sys.exit(f"{error} Or say how many with --images.")
     rates = measure(settings, data.classes, files, given, options.measure)

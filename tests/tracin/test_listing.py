@@ -39,6 +39,9 @@ def test_unusable_folders_are_explained(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="2 other entries"):
         list_folder(tmp_path)
+    _touch(tmp_path / "splits/train/cat/1.png", tmp_path / "splits/Val/cat/2.png")
+    with pytest.raises(UserError, match="look like splits, not classes: train, val"):
+        list_folder(tmp_path / "splits")
 
 
 def test_links_stay_inside_and_every_folder_is_listed_once(tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ def test_jobs_wildcards_and_gpus_are_read(workflow: Path) -> None:
     }
     shards = {tuple(job.wildcards.values())[2:] for job in found if job.rule == "gradients"}
     assert len(shards) == 16 and ("3", "train", "1") in shards
+    grouped = output.replace("\nrule ", "\n    rule ")  # as jobs of a cluster's group are printed
+    assert read_plan(grouped) == found
 
 
 def test_sizes_are_those_of_the_finished_demo(demo: Path) -> None:

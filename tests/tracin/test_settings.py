@@ -12,9 +12,9 @@ import yaml
 from snakemake.utils import update_config
 
 from tests.conftest import ROOT
+from tracin.listing import expected_images
 from tracin.settings import (
     contradictions,
-    expected_images,
     judges,
     leaves,
     setting_faults,
@@ -137,7 +137,12 @@ def test_a_fault_is_one_line_with_its_setting(name: str, value: object, line: st
         ({"model": {"weights": "imagenet", "stem": "small"}}, "model.stem: imagenet's"),
         (at("model.weights", "no.pth"), "model.weights: there is no file 'no.pth'"),
         ({"dataset": {"source": "folder", "path": "no"}}, "dataset.path: there is no folder 'no'"),
-        ({"dataset": {"source": "manifest", "path": "."}}, r"dataset.path: there is no file '\.'"),
+        ({"dataset": {"source": "manifest", "path": "no"}}, "dataset.path: there is no file 'no'"),
+        ({"dataset": {"source": "manifest", "path": "."}}, "is a folder; set .* to folder"),
+        ({"dataset": {"source": "folder", "path": __file__}}, "is a file; set .* to manifest"),
+        ({"dataset": {"source": "folder", "path": "~/cats"}}, "the ~ in '~/cats' is not replaced"),
+        ({"dataset": {"path": "cats"}}, "'cats' is ignored while dataset.source is digits"),
+        (at("influence.layers", ["layer4", "layr3"]), "no ResNet has a layer 'layr3'"),
     ],
 )
 def test_contradictions_are_found(overlay: dict[str, Any], line: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from tracin.errors import UserError
 from tracin.sources import Rejected, from_text, inside, to_text
+
+SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -36,6 +39,12 @@ def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
         rows += [(to_text(item), to_text(entry.name)) for item in found if isinstance(item, str)]
         if not found:
             rejected.append(Rejected(to_text(entry.name), "the class folder holds no file"))
+    classes = {label.lower() for _, label in rows}
+    if classes and classes <= SPLITS:
+        raise UserError(
+            f"The folders in {root} look like splits, not classes: {', '.join(sorted(classes))}. "
+            "Set dataset.path to one of them, or list all images in a manifest with a split column."
+        )
     if not rows:
         raise UserError(
             f"The image folder {root} holds no image in a class folder ({len(rejected)} other "
@@ -158,3 +167,17 @@ def _fingerprint(root: Path, paths: Iterable[str]) -> str:
             state = "missing"
         digest.update(os.fsencode(path[skipped:]) + b"\0" + state.encode() + b"\0")
     return digest.hexdigest()
+
+
+def expected_images(
+    total: int, test: float, val: float, given: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Images by split when shares of `total` are held out; {} when one would be empty.
+
+    `given` holds the numbers of a manifest that gives splits; validation images are held out of its
+    training images where it gives none.
+    """
+    held = given["test"] if given and "test" in given else math.ceil(total * test)
+    validation = given["val"] if given and "val" in given else math.ceil((total - held) * val)
+    found = {"train": total - held - validation, "val": validation, "test": held}
+    return found if min(found.values()) > 0 else {}

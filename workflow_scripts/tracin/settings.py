@@ -27,6 +27,8 @@ COUNTED = {
     "influence.tiles.train": "train",
     "influence.tiles.test": "test",
 }
+UNUSED = "data/raw"  # the default of dataset.path, which the demo does not use
+LAYERS = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc")
 JUDGES = 2  # of label_errors.effort: thorough
 JUDGED = "-judge"  # ends the label set of a judge's results
 Settings = Mapping[str, Any]
@@ -187,7 +189,7 @@ def contradictions(
         faults: What `setting_faults` found: settings that no check here looks at.
     """
     sound = _Sound(config, [str(fault.where) for fault in faults])
-    for check in (_slots, _crops, _input_size, _runs, _path, _weights):
+    for check in (_slots, _crops, _input_size, _runs, _path, _weights, _layers):
         with suppress(_FaultyError):
             yield from check(sound)
     for name, split in COUNTED.items():
@@ -240,10 +242,31 @@ def _runs(config: _Sound) -> Iterator[Fault]:
 
 def _path(config: _Sound) -> Iterator[Fault]:
     source, path = config["dataset.source"], config["dataset.path"]
-    if source == "folder" and not os.path.isdir(path):
+    if source == "digits" and path != UNUSED:
+        yield Fault(
+            "dataset.path",
+            f"{path!r} is ignored while dataset.source is digits; set that to folder or manifest",
+        )
+    elif source == "folder" and os.path.isfile(path):
+        yield Fault("dataset.path", f"{path!r} is a file; set dataset.source to manifest")
+    elif source == "manifest" and os.path.isdir(path):
+        yield Fault("dataset.path", f"{path!r} is a folder; set dataset.source to folder")
+    elif source != "digits" and path.startswith("~"):
+        yield Fault("dataset.path", f"the ~ in {path!r} is not replaced; write your home folder")
+    elif source == "folder" and not os.path.isdir(path):
         yield Fault("dataset.path", f"there is no folder {path!r}; put the images there")
-    if source == "manifest" and not os.path.isfile(path):
+    elif source == "manifest" and not os.path.isfile(path):
         yield Fault("dataset.path", f"there is no file {path!r}; name a .csv or .parquet file")
+
+
+def _layers(config: _Sound) -> Iterator[Fault]:
+    layers = config["influence.layers"]
+    for layer in () if isinstance(layers, str) else layers:
+        if layer.split(".")[0] not in LAYERS:
+            yield Fault(
+                "influence.layers",
+                f"no ResNet has a layer {layer!r}; names begin with {', '.join(LAYERS)}",
+            )
 
 
 def _weights(config: _Sound) -> Iterator[Fault]:
@@ -262,17 +285,3 @@ def _number(config: _Sound, name: str, split: str, images: Mapping[str, int]) ->
             f"{config[name]} is more than the {split} split will have images, about "
             f"{images[split]}; lower it",
         )
-
-
-def expected_images(
-    total: int, test: float, val: float, given: Mapping[str, int] | None = None
-) -> dict[str, int]:
-    """Images by split when shares of `total` are held out; {} when one would be empty.
-
-    `given` holds the numbers of a manifest that gives splits; validation images are held out of its
-    training images where it gives none.
-    """
-    held = given["test"] if given and "test" in given else math.ceil(total * test)
-    validation = given["val"] if given and "val" in given else math.ceil((total - held) * val)
-    found = {"train": total - held - validation, "val": validation, "test": held}
-    return found if min(found.values()) > 0 else {}

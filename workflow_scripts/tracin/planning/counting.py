@@ -17,12 +17,13 @@ CLASSES = 10  # where nothing tells
 
 
 def count_images(
-    settings: Mapping[str, Any], folder: Path, images: int | None = None
+    settings: Mapping[str, Any], folder: Path, images: int | None = None, listed: bool = True
 ) -> tuple[Data, list[Path], str]:
     """Images by split, some of their files, and in words where they were counted.
 
     The manifest of a run counts, or else the source of the data set; a given number of `images`
-    is cut into the shares of `dataset.test` and `dataset.val`. Paths are relative to `folder`.
+    is cut into the shares of `dataset.test` and `dataset.val`. Paths are relative to `folder`. If
+    not `listed`, the manifest there is of other images.
 
     Raises:
         OSError: the data set is not there.
@@ -33,7 +34,7 @@ def count_images(
     if images is not None:
         named = len(set(dataset["class_names"].values())) or CLASSES
         return Data(_shares(dataset, images), named), [], "as given"
-    if manifest.exists():
+    if listed and manifest.exists():
         table = pd.read_parquet(manifest)
         return Data(_splits(table["split"]), table["label"].nunique()), [], str(manifest)
     if dataset["source"] == "digits":

@@ -23,7 +23,7 @@ def read_plan(text: str) -> list[Job]:
     jobs: list[Job] = []
     for line in text.splitlines():
         name, _, values = line.strip().partition(": ")
-        if begin := RULE.match(line):
+        if begin := RULE.match(line.strip()):
             jobs.append(Job(begin[1]))
         elif jobs and name == "wildcards":
             jobs[-1].wildcards = _pairs(values)
