@@ -286,10 +286,7 @@ def summary(labels):
     path = Path(f"results/{labels}/summary.json")
     if path.exists():
         lines += json.loads(path.read_text(encoding="utf-8"))["short"]
-    given = [
-        str(file) for file in workflow.configfiles if Path(file).resolve() != BASE / "config.yaml"
-    ]
-    if given:
+    if given := [shipped(file) for file in workflow.overwrite_configfiles]:
         lines.append(
             f"Every command of this run ends with --configfile {' '.join(given)}: without it the demo is planned."
         )
