@@ -39,9 +39,6 @@ def recall_curves(
         return sentence("No training label is known to be wrong: nothing to find.")
     figure = Figure(figsize=(6.4, 5.0), layout="constrained")
     axes = figure.subplots()
-    for number, errors in enumerate(others):
-        label = "each other signal" if number == 0 else None
-        axes.plot(*_curve(errors), color=GREY, linewidth=0.6, alpha=0.7, label=label)
     for number, (name, errors) in enumerate(curves.items()):
         inspected, found = _curve(errors)
         at_mark = found[int(INSPECTED * len(errors))]
@@ -50,6 +47,9 @@ def recall_curves(
         style = "-" if number < len(COLOURS) else "-."
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(inspected, found, style, color=colour, linewidth=width, label=label)
+    for number, errors in enumerate(others):
+        label = None if number else "each other signal"
+        axes.plot(*_curve(errors), color=GREY, linewidth=0.6, alpha=0.7, zorder=1.5, label=label)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label=f"random order ({INSPECTED:.0%})")
     axes.axvline(INSPECTED, color=GREY, linestyle=":", linewidth=1.2)
     share = first[: int(INSPECTED * len(first))].sum() / first.sum()
