@@ -48,8 +48,8 @@ def recall_curves(
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(inspected, found, style, color=colour, linewidth=width, label=label)
     for number, errors in enumerate(others):
-        label = None if number else "each other signal"
-        axes.plot(*_curve(errors), color=GREY, linewidth=0.6, alpha=0.7, zorder=1.5, label=label)
+        once = None if number else "each other signal"
+        axes.plot(*_curve(errors), color=GREY, linewidth=0.6, alpha=0.7, zorder=1.5, label=once)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label=f"random order ({INSPECTED:.0%})")
     axes.axvline(INSPECTED, color=GREY, linestyle=":", linewidth=1.2)
     share = first[: int(INSPECTED * len(first))].sum() / first.sum()
