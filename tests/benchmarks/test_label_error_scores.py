@@ -1,10 +1,13 @@
 """Scores of rankings on cases worked by hand."""
 
+import argparse
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks.label_error_scores import Ranking, score_table
-from benchmarks.label_errors import COMBINATION, PLAIN, headline
+from benchmarks.label_errors import COMBINATION, PLAIN, headline, report
 
 WRONG = np.array([True, False, True, False, False, False, False, False, False, False])
 
@@ -22,3 +25,12 @@ def test_scores_by_hand() -> None:
     assert other["precision_at_errors"] == 0.5 and other["recall_at_10%"] == 0.5
     assert other["low"] <= other["average_precision"] <= other["high"]
     assert headline(table) == {"ratio": pytest.approx(1 / 0.75)}
+
+
+def test_labels_without_an_error_are_no_reason_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clean = Ranking(PLAIN, np.arange(10.0), np.zeros(10, dtype=bool), 0.0)
+    report([clean], {"standard": {"estimated_errors": 0}}, argparse.Namespace())
+    assert capsys.readouterr().out.startswith("No label is wrong")

@@ -158,6 +158,13 @@ def test_images_are_counted_where_they_are(tmp_path: Path) -> None:
     dataset = SETTINGS["dataset"] | {"source": "folder"}
     data, some, _ = count_images({"dataset": dataset}, tmp_path)
     assert data == Data({"train": 29, "val": 3, "test": 8}, 2) and some[0].is_file()
+    other = tmp_path / "results" / "dataset" / "manifest.parquet"
+    other.parent.mkdir(parents=True)
+    pd.DataFrame({"split": ["train", "test"], "label": ["x", "y"]}).to_parquet(other)
+    assert count_images({"dataset": dataset}, tmp_path, listed=False)[0] == data
+    found = Data({"train": 1, "val": 0, "test": 1}, 2)
+    assert count_images({"dataset": dataset}, tmp_path)[0] == found
+    other.unlink()
     table = pd.DataFrame({"path": list("abcd"), "label": list("xyxy")})
     table.assign(split=["train", "train", "val", "test"]).to_csv(tmp_path / "some.csv")
     dataset |= {"source": "manifest", "path": "some.csv"}
