@@ -32,6 +32,12 @@ def trained(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
     return activations, logits.softmax(dim=1) - torch.nn.functional.one_hot(label, CLASSES)
 
 
+def many_directions(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
+    """Residuals of two samples are equal or at right angles: the bound is reached."""
+    activations = torch.eye(DEPTH)[torch.randint(64, (n,), generator=generator)]
+    return activations, torch.randn(n, CLASSES, generator=generator)
+
+
 def all_equal(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
     return torch.ones(n, DEPTH), torch.ones(n, CLASSES) - 0.5
 
@@ -99,8 +105,8 @@ def duplicates(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
 
 
 CASES: list[Draw] = [
-    trained, all_equal, zero_errors, mostly_zero, some_zero, one_giant, some_blank, tiny_errors,
-    nearly_cancelled, negative, noise, duplicates,
+    trained, many_directions, all_equal, zero_errors, mostly_zero, some_zero, one_giant, some_blank,
+    tiny_errors, nearly_cancelled, negative, noise, duplicates,
 ]  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class Bound:
             left = (norm.square() - projected.square().sum(dim=1)).clamp_min(0)
             rest = (left + self.rounding * norm.square()).sqrt()[:, None]
             slots.append((errors * rest, projected / torch.where(rest > 0, rest, 1.0)))
-            sizes.append(norm * (errors.double().norm(dim=1).float() + self.tiny))
+            sizes.append(norm * (errors.norm(dim=1) + self.tiny))
         return slots, torch.stack(sizes, dim=1)
 
     def intervals(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:

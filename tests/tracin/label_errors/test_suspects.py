@@ -188,6 +188,10 @@ def test_what_was_learned_by_heart_is_judged_on_held_out_images() -> None:
     np.testing.assert_allclose(off_diagonal(none), 0.0, atol=1e-6)
     np.testing.assert_allclose(all_of_it, joint_shares(sure, labels))
     np.testing.assert_allclose(half, 0.25 * none + 0.75 * all_of_it)
+    before = np.where(np.arange(300) < 10, (labels + 1) % 3, labels)
+    reviewed = shares_of(trained.assign(memorised=np.float32(1)), before, sure, labels)
+    wanted = carried_over(joint_shares(sure, labels), none, before, labels)
+    np.testing.assert_allclose(reviewed, wanted)
 
 
 def test_signal_scale_is_finite_at_zero_probability() -> None:
