@@ -68,7 +68,7 @@ def compare(paths: list[Path], options: argparse.Namespace) -> None:
     scores = {name: dense(task, name) for name in PRECISIONS}
     unbiased = dense(task, "float32", bias=False)
     captum = min(seconds for name, seconds in best.items() if name.startswith("captum"))
-    own, passes = best["this engine"], count * options.checkpoints
+    own = best["this engine"]
     for name in works:
         if name.startswith("captum"):
             check(unbiased, *results[name])
@@ -83,15 +83,19 @@ def compare(paths: list[Path], options: argparse.Namespace) -> None:
         ratio=captum / own,
         ratio_bfloat16=captum / best["this engine, bfloat16"],
         over_bare_forward=own / best["bare forward passes"],
-        ratio_of_fastest_products={
-            p: captum / (passes * operations(task.paths[0], options.size) / product_rate(dtype))
-            for p, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
-        },
+        ratio_of_fastest_products=limits(captum, task, options),
         spearman_bfloat16=float(
             spearmanr(scores["float32"].ravel(), scores["bfloat16"].ravel()).statistic
         ),
         work=vars(options),
     )
+
+
+def limits(captum: float, task: tools.Task, options: argparse.Namespace) -> dict[str, float]:
+    """captum's seconds over those of the forward passes at the rate of the fastest products."""
+    passes = (options.train + options.test) * options.checkpoints
+    work = passes * operations(task.paths[0], options.size)
+    return {p: captum / work * product_rate(getattr(torch, p)) for p in PRECISIONS}
 
 
 def row(name: str, seconds: float, own: float) -> dict[str, object]:

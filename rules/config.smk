@@ -1,8 +1,9 @@
 # Of scikit-learn, which takes a second to import.
 DIGITS = 1797
 
-# Settings that name files which were read long before: a report can be made without them. In a run,
-# data that is not where the settings say would be taken for other data, and everything made anew.
+# Settings that name files which were read long before: a report can be made without them, and a
+# cluster's job was checked when the run started, where they are. In a run, data that is not where the
+# settings say would be taken for other data, and everything made anew.
 READ = ("dataset.path", "model.weights")
 
 
@@ -15,8 +16,9 @@ def check_config():
     faults = [*repeated_settings(workflow.configfiles), *setting_faults(config, schema)]
     dataset = any(str(fault.where).startswith("dataset") for fault in faults)
     found = contradictions(config, {} if dataset else image_counts(), faults)
-    reporting = any(word.partition("=")[0] == "--report" for word in sys.argv)
-    faults += [fault for fault in found if not (reporting and fault.where in READ)]
+    report = any(word.partition("=")[0] == "--report" for word in sys.argv)
+    read = READ if report or not workflow.is_main_process else ()
+    faults += [fault for fault in found if fault.where not in read]
     if faults:
         lines = "\n  ".join(map(str, faults))
         # A SystemExit ends Snakemake with this text alone; any other exception adds a traceback.

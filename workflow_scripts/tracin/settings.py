@@ -251,7 +251,7 @@ def _path(config: _Sound) -> Iterator[Fault]:
         yield Fault("dataset.path", f"{path!r} is a file; set dataset.source to manifest")
     elif source == "manifest" and os.path.isdir(path):
         yield Fault("dataset.path", f"{path!r} is a folder; set dataset.source to folder")
-    elif source != "digits" and path.startswith("~"):
+    elif source != "digits" and path.startswith("~") and not os.path.exists(path):
         yield Fault("dataset.path", f"the ~ in {path!r} is not replaced; write your home folder")
     elif source == "folder" and not os.path.isdir(path):
         yield Fault("dataset.path", f"there is no folder {path!r}; put the images there")
