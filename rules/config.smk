@@ -16,8 +16,8 @@ def check_config():
     faults = [*repeated_settings(workflow.configfiles), *setting_faults(config, schema)]
     dataset = any(str(fault.where).startswith("dataset") for fault in faults)
     found = contradictions(config, {} if dataset else image_counts(), faults)
-    report = any(word.partition("=")[0] == "--report" for word in sys.argv)
-    read = READ if report or not workflow.is_main_process else ()
+    reporting = any(word.partition("=")[0] == "--report" for word in sys.argv)
+    read = READ if reporting or not workflow.is_main_process else ()
     faults += [fault for fault in found if fault.where not in read]
     if faults:
         lines = "\n  ".join(map(str, faults))
