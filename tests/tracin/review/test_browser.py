@@ -23,7 +23,7 @@ def test_keys_decide_and_the_file_says_so(opened: Opener, tmp_path: Path) -> Non
     page = opened(review_data())
     press(page, "Enter", "Space", "x", "3", "ArrowDown", "j", "k", "1", "u")
     assert states(page)[:7] == ["relabelled", "kept", "removed", "relabelled", *["undecided"] * 3]
-    assert page.inner_text("#count") == "4 of 20 decided"
+    assert page.inner_text("#count") == "4 of 20 decided, 3 changed"
     assert rank(page) == "Rank 6"
     press(page, "c")
     page.keyboard.type("DO")
@@ -171,7 +171,18 @@ def test_the_chosen_row_is_announced(opened: Opener) -> None:
     assert page.get_attribute("#row-0", "aria-label").startswith(
         "1: label cat, suggestion cow, relabelled as cow"
     )
-    assert page.inner_text("#status").startswith("#1: relabel as cow. 1 of 20 decided.")
+    assert page.inner_text("#status").startswith("#1: relabel as cow. 1 of 20 decided, 1 changed.")
+
+
+def test_what_the_last_decisions_down_the_list_changed_is_counted(opened: Opener) -> None:
+    page = opened(review_data(suspects=30))
+    assert page.inner_text("#count") == "0 of 30 decided"
+    press(page, *["Enter"] * 6, *["Space"] * 13)
+    assert page.inner_text("#count") == "19 of 30 decided, 6 changed"
+    press(page, "x", *["Space"] * 4)
+    assert page.inner_text("#count") == "24 of 30 decided, 7 changed (of the last 20: 3)"
+    press(page, "Home", "Space")  # the order of the list counts, not that of deciding
+    assert page.inner_text("#count") == "24 of 30 decided, 6 changed (of the last 20: 3)"
 
 
 def test_dark_and_light(opened: Opener) -> None:

@@ -153,6 +153,11 @@ class Decisions {
     return decision.outcome === item.label ? "kept" : "relabelled";
   }
 
+  /** Whether the decision on an item takes the label away that it came with. */
+  changes(item) {
+    return this.byPath.get(item.path).outcome !== item.original;
+  }
+
   toCsv() {
     const rows = [...this.byPath.values()].map((d) => toRow(d, this.notes.get(d.path) ?? ""));
     return [COLUMNS, ...rows].map((row) => `${row.map(quoted).join(",")}\r\n`).join("");

@@ -2,6 +2,7 @@
 
 const byId = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(share > 0.995 && share < 1 ? 1 : 0)}%`;
+const LAST = 20; // decisions that say whether going on is worth it
 const NAMES = {
   undecided: ["", "undecided"],
   kept: ["✓", "kept"],
@@ -82,13 +83,21 @@ class View {
 
   showProgress() {
     const { items } = this.data;
-    const decided = items.filter((item) => this.decisions.byPath.has(item.path)).length;
+    const decided = items.filter((item) => this.decisions.byPath.has(item.path));
     const progress = byId("progress");
     progress.max = Math.max(1, items.length);
-    progress.value = decided;
-    byId("count").textContent = `${decided} of ${items.length} decided`;
+    progress.value = decided.length;
+    byId("count").textContent = `${decided.length} of ${items.length} decided${this.yieldWords(decided)}`;
     byId("undo").disabled = this.decisions.history.length === 0;
     byId("save").disabled = this.decisions.byPath.size === 0;
+  }
+
+  /** How many of the decided, in the order of the list, were changed, and how many further down. */
+  yieldWords(decided) {
+    if (!decided.length) return "";
+    const changed = (some) => some.filter((item) => this.decisions.changes(item)).length;
+    const last = decided.length < LAST ? "" : ` (of the last ${LAST}: ${changed(decided.slice(-LAST))})`;
+    return `, ${changed(decided)} changed${last}`;
   }
 
   showEstimate() {
