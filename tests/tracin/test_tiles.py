@@ -1,6 +1,7 @@
 """The pruned path against the plain one, bit for bit, on factors that invite mistakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from tracin import pruning, tiles
 from tracin.errors import UserError
-from tracin.influence import ROWS, self_influence, tile_scores, topk_table, with_classes
+from tracin.influence import ROWS, UnitLength, self_influence, tile_scores, topk_table, with_classes
 from tracin.pruning import Bound
 from tracin.shards import Factors, Sketches, Slot
 from tracin.tiles import Tile, tile_table
@@ -131,9 +132,8 @@ def test_pruned_lists_equal_plain_ones_bit_for_bit(draw: Draw, cosine: bool) -> 
     pruned = tile_table(test, train, K, CPU, cosine)
     plain = tile_table(test, train, K, CPU, cosine, prune=False)
     pd.testing.assert_frame_equal(pruned, plain, check_exact=True)
-    if cosine and draw is tiny_errors:
-        return  # the dense way divides by the norms after their products, which are lost by then
-    dense = topk_table(*tile_scores(test, train, CPU, cosine), K)
+    both: list[Iterable[Slot]] = [UnitLength(test), UnitLength(train)] if cosine else [test, train]
+    dense = topk_table(*tile_scores(both[0], both[1], CPU), K)
     pd.testing.assert_frame_equal(plain.drop(columns="train_id"), dense.drop(columns="train_id"))
 
 
@@ -218,7 +218,7 @@ def test_a_machine_that_rounds_otherwise_is_served_the_plain_way(
 
 def test_intervals_hold_every_score() -> None:
     for draw in CASES:
-        sides = tiles._sides(slots(draw, 300, 5000), slots(draw, 400, 0), cosine=False)
+        sides = tiles._sides(slots(draw, 300, 5000), slots(draw, 400, 0))
         assert sides
         bound = Bound(*sides)
         scores = Tile(*sides, K).scores(torch.arange(300), None, tiles.Workspace())
@@ -246,9 +246,29 @@ def test_a_sample_is_not_its_own_proponent(n: int) -> None:
     assert len(everything) == 2 * 5 * 4
 
 
+@pytest.mark.parametrize("scale", [1e-18, 1e-21, 1e-30])
+def test_cosines_do_not_depend_on_the_size_of_gradients(scale: float) -> None:
+    """Their squares, and products, are nothing to a float32."""
+    whole = slots(trained, 40, 0)
+    small = [(replace(factors, errors=scale * factors.errors), rate) for factors, rate in whole]
+    expected, found = (tile_table(some, some, 5, CPU, cosine=True) for some in (whole, small))
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-4)
+    dense = topk_table(*tile_scores(UnitLength(small), UnitLength(small), CPU), 5)
+    pd.testing.assert_frame_equal(dense, expected, rtol=1e-4)
+
+
+def test_a_gradient_beyond_float32_is_named_with_cosines_too() -> None:
+    test, train = slots(trained, 20, 5000), slots(trained, 20, 0)
+    for factors, _ in train:
+        factors.activations[7] = 1e38
+        factors.errors[7] = 1e10
+    with pytest.raises(UserError, match="training sample 7 on test sample"):
+        tile_table(test, train, 5, CPU, cosine=True)
+
+
 def test_cosine_is_one_for_equal_gradients_and_bounded() -> None:
     both = slots(trained, 40, 0)
-    scores = tile_scores(both, both, CPU, cosine=True)[0]
+    scores = tile_scores(UnitLength(both), UnitLength(both), CPU)[0]
     torch.testing.assert_close(scores.diagonal(), torch.ones(40))
     assert float(scores.abs().max()) <= 1 + 1e-5
     raw = tile_scores(both, both, CPU)[0].numpy()

@@ -7,7 +7,9 @@ layer the dot product is (activation . activation') (error . error'): the ghost 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,16 +24,14 @@ from tracin.shards import Slot as Slot
 
 KINDS = ("proponent", "opponent")
 ROWS = 512  # test samples at once, so that the products of a tile stay in a CPU's cache
+SMALLEST = 2.0**-126  # a float32's normal range begins here
 Ranked = tuple[Tensor, Tensor]
 
 
 def tile_scores(
-    test: Iterable[Slot], train: Iterable[Slot], device: torch.device, cosine: bool = False
+    test: Iterable[Slot], train: Iterable[Slot], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Influence of every training on every test sample of a tile, summed over the slots.
-
-    Args:
-        cosine: divide by the roots of both samples' self-influence; 0 where one of them is 0.
 
     Returns:
         scores [n_test, n_train], test ids [n_test], training ids [n_train].
@@ -40,21 +40,14 @@ def tile_scores(
         UserError: the slots list different samples, or their learning rates differ.
     """
     scores = torch.empty(0)
-    norms: list[Tensor] = []
     ids: list[Tensor] = []
     for (a, rate), (b, other) in on_device(test, train, device):
         if not ids:
             scores = torch.zeros(len(a.sample_id), len(b.sample_id), device=device)
-            norms = [torch.zeros(size, device=device) for size in scores.shape]
         ids = same_samples(ids, a, b, rate, other)
         _add_products(scores, a, b, rate)
-        if cosine:
-            norms = [n + squared_norm(side, rate) for n, side in zip(norms, (a, b), strict=True)]
     if not ids:
         raise ValueError("a tile needs at least one checkpoint.")
-    if cosine:
-        scores *= inverse_root(norms[0])[:, None]
-        scores *= inverse_root(norms[1])
     return scores, ids[0], ids[1]
 
 
@@ -98,9 +91,39 @@ def squared_norm(factors: Factors, rate: float) -> Tensor:
     return total
 
 
-def inverse_root(squared: Tensor) -> Tensor:
-    """1 / sqrt(x), and 0 for 0."""
-    return torch.where(squared > 0, squared.rsqrt(), 0.0)
+class UnitLength:
+    """The slots with every sample's gradient divided by its norm, so that influences are cosines.
+
+    The norm is the root of the self-influence over all slots, which are read once more for it. A
+    gradient that is zero, or too small for a float32, stays zero.
+    """
+
+    def __init__(self, slots: Iterable[Slot]) -> None:
+        self.slots, norm = slots, torch.zeros(())
+        for factors, rate in slots:
+            head = _norm(factors.errors) * _norm(factors.activations)
+            others = ((_norm(s.values), s.learning_rate) for s in factors.sketches.values())
+            for part, weight in ((head, rate), *others):
+                norm = torch.hypot(norm, math.sqrt(weight) * part)
+        # NaN for an infinite norm, so that the pair is named.
+        inverse = torch.where(norm < SMALLEST, 0.0, norm.reciprocal() + 0.0 * norm)
+        self.inverse = inverse[..., None]
+
+    def __iter__(self) -> Iterator[Slot]:
+        for factors, rate in self.slots:
+            errors = factors.errors * self.inverse
+            sketches = {
+                part: replace(s, values=s.values * self.inverse)
+                for part, s in factors.sketches.items()
+            }
+            yield replace(factors, errors=errors, sketches=sketches), rate
+
+
+def _norm(rows: Tensor) -> Tensor:
+    """Norms [n] of rows whose squares may be too small for a float32."""
+    largest = rows.abs().amax(dim=1, keepdim=True)
+    unit = rows / torch.where(largest > 0, largest, 1.0)
+    return unit.norm(dim=1) * largest[:, 0]
 
 
 def largest(scores: Tensor, k: int, falling: bool = True) -> tuple[Tensor, Tensor]:

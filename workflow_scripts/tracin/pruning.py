@@ -30,7 +30,7 @@ SCALES = 2.0**14  # by which a centre's factors, divided by bounds of residuals,
 class Side:
     """The test or the training samples of a tile: one activation and error matrix per slot.
 
-    Errors hold the learning rate and, for cosines, the sample's norm, if that is wanted.
+    The test samples' errors hold the learning rate.
     """
 
     ids: Tensor  # int64 [n]

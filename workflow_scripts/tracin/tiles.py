@@ -18,12 +18,11 @@ from tracin.arithmetic import side_by_side
 from tracin.influence import (
     ROWS,
     Ranked,
+    UnitLength,
     check_finite,
-    inverse_root,
     lists,
     ranked,
     same_samples,
-    squared_norm,
     tile_scores,
     topk_table,
 )
@@ -49,6 +48,8 @@ def tile_table(
 ) -> pd.DataFrame:
     """The table of `influence.topk_table` for a tile, from iterables that can be read again.
 
+    With `cosine`, influences are divided by the roots of both samples' self-influence.
+
     Dense on a GPU and with sketched layers, with fewer test samples at once where memory runs
     out. On a CPU all slots of the tile are in memory at once, and `torch.get_num_threads()` threads
     each multiply on their own.
@@ -57,15 +58,17 @@ def tile_table(
         ValueError: the slots list different samples, or their learning rates differ.
         FloatingPointError: a score is NaN or infinite; the pair of samples is named.
     """
-    sides = None if device.type != "cpu" else _sides(test, train, cosine)
+    if cosine:
+        test, train = UnitLength(test), UnitLength(train)
+    sides = None if device.type != "cpu" else _sides(test, train)
     if sides is None:
-        return _dense_table(test, train, k, device, cosine)
+        return _dense_table(test, train, k, device)
     tile = Tile(*sides, k)
     return lists(tile.test.ids, tile.ranked(prune))
 
 
 def _dense_table(
-    test: Iterable[Slot], train: Iterable[Slot], k: int, device: torch.device, cosine: bool
+    test: Iterable[Slot], train: Iterable[Slot], k: int, device: torch.device
 ) -> pd.DataFrame:
     samples = len(next(iter(test))[0].sample_id)
 
@@ -73,16 +76,15 @@ def _dense_table(
         tables = []
         for rows in equal_parts(samples, size):
             part = ((only_rows(factors, rows), rate) for factors, rate in test)
-            tables.append(topk_table(*tile_scores(part, train, device, cosine), k))
+            tables.append(topk_table(*tile_scores(part, train, device), k))
         return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
     return halving(samples, by)
 
 
-def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[Side, Side] | None:
+def _sides(test: Iterable[Slot], train: Iterable[Slot]) -> tuple[Side, Side] | None:
     """All slots of both sides, or None for sketches. The test side's errors hold the rates."""
     sides = [Side(torch.empty(0), [], []), Side(torch.empty(0), [], [])]
-    norms: list[Tensor] = [torch.zeros(1), torch.zeros(1)]
     ids: list[Tensor] = []
     for (a, rate), (b, other) in zip(test, train, strict=True):
         ids = same_samples(ids, a, b, rate, other)
@@ -91,12 +93,8 @@ def _sides(test: Iterable[Slot], train: Iterable[Slot], cosine: bool) -> tuple[S
         for i, (factors, weight) in enumerate(((a, rate), (b, 1.0))):
             sides[i].activations.append(factors.activations)
             sides[i].errors.append(weight * factors.errors)
-            if cosine:
-                norms[i] = norms[i] + squared_norm(factors, rate)
-    for side, samples, norm in zip(sides, ids, norms, strict=True):
+    for side, samples in zip(sides, ids, strict=True):
         side.ids = samples
-        if cosine:
-            side.errors = [errors * inverse_root(norm)[:, None] for errors in side.errors]
     return sides[0], sides[1]
 
 
