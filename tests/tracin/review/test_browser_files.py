@@ -32,6 +32,34 @@ def test_corrected_labels_start_from_their_decisions(opened: Opener, tmp_path: P
     }
 
 
+def test_decisions_that_the_label_set_got_since_are_taken_over(
+    opened: Opener, tmp_path: Path
+) -> None:
+    page = opened(review_data(suspects=30))
+    press(page, *["x"] * 6)
+    table = corrections_table(read_corrections(saved(page, tmp_path), SCHEMA), pd.Series(range(6)))
+    page = opened(review_data(suspects=30, name="corrected", corrections=table.head(3)))
+    press(page, "Space", "Home", "u", "Home", "Enter")  # the fourth is kept here, and undone
+    assert states(page)[:4] == ["relabelled", "removed", "removed", "undecided"]
+    press(page, "j", "j", "Space")
+    # Of the file's six, the first three are as before, the fourth differs, two are new.
+    page = opened(review_data(suspects=30, name="corrected", corrections=table))
+    assert page.inner_text("#loaded-title") == "5 decisions loaded, 1 not"
+    page.click("#keep-mine")
+    assert states(page)[:7] == [
+        "relabelled",
+        "removed",
+        "removed",
+        "kept",
+        "removed",
+        "removed",
+        "undecided",
+    ]
+    reload(page)
+    assert not page.is_visible("#loaded")
+    assert states(page)[3:6] == ["kept", "removed", "removed"]
+
+
 def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> None:
     page = opened(review_data())
     press(page, "Enter", "x", "Space")

@@ -85,9 +85,24 @@ class Decisions {
     this.byPath = new Map();
     this.notes = new Map();
     this.history = [];
-    if (!this.restore()) {
-      for (const row of given) this.put(fromRow(row).decision, row.note);
+    this.given = given.map(fromRow);
+    this.known = new Map();
+    this.restore();
+    this.disputed = this.renew();
+  }
+
+  /** Take over what the label set's decisions say anew since this browser last kept some; the rest. */
+  renew() {
+    const disputed = [];
+    for (const { decision, note } of this.given) {
+      const { path, outcome } = decision;
+      const here = this.byPath.get(path);
+      const before = this.known.has(path) ? this.known.get(path) : undefined;
+      if (before === outcome) continue;
+      if (!here || here.outcome === before) this.put(decision, note);
+      else if (here.outcome !== outcome) disputed.push({ line: "", decision, note, here });
     }
+    return disputed;
   }
 
   /** Read the browser's copy; false when there is none. */
@@ -98,6 +113,7 @@ class Decisions {
       this.byPath = new Map(saved.decisions.map((decision) => [decision.path, decision]));
       this.notes = new Map(saved.notes);
       this.history = saved.history;
+      this.known = new Map(saved.given ?? []);
       return true;
     } catch {
       return false;
@@ -106,7 +122,8 @@ class Decisions {
 
   store() {
     const notes = [...this.notes];
-    const saved = { decisions: [...this.byPath.values()], notes, history: this.history };
+    const given = this.given.map(({ decision }) => [decision.path, decision.outcome]);
+    const saved = { decisions: [...this.byPath.values()], notes, history: this.history, given };
     try {
       localStorage.setItem(this.key, JSON.stringify(saved));
       this.stored = true;

@@ -141,8 +141,9 @@ function listConflicts({ taken, conflicts }) {
   const dialog = byId("loaded");
   dialog.returnValue = "";
   dialog.onclose = () => {
-    if (dialog.returnValue !== "file") return;
-    for (const { decision, note } of open) decisions.put(decision, note);
+    if (dialog.returnValue === "file") {
+      for (const { decision, note } of open) decisions.put(decision, note);
+    }
     decisions.store();
     refresh();
   };
@@ -257,4 +258,7 @@ view.showProgress();
 filter();
 choose(data.items.find((item) => decisions.stateOf(item) === "undecided") ?? data.items[0]);
 focusList();
+if (decisions.disputed.length) {
+  listConflicts({ taken: decisions.given.length - decisions.disputed.length, conflicts: decisions.disputed });
+}
 document.body.dataset.ready = "true";
