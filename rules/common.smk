@@ -94,6 +94,13 @@ def planted_noise():
     return float(share)
 
 
+def weights_stamp():
+    """Size and time of a file of weights, so that another one of its name is noticed."""
+    path = Path(config["model"]["weights"])
+    facts = path.stat() if path.is_file() else None
+    return f"{facts.st_size} {facts.st_mtime_ns}" if facts else "published"
+
+
 def gpu():
     """GPUs of a job that can use one."""
     device = config["compute"]["device"]

@@ -10,6 +10,7 @@ rule weights:
     params:
         code=library("weights.py"),
         weights=config["model"]["weights"],
+        stamp=weights_stamp(),
         architecture=config["model"]["architecture"],
         stem=config["model"]["stem"],
     script:

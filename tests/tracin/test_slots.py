@@ -25,5 +25,5 @@ def test_slots_are_distinct_and_ascending(slots: int) -> None:
 
 
 def test_too_few_epochs_name_the_settings() -> None:
-    with pytest.raises(ValueError, match=r"influence\.checkpoints or train\.checkpoint_every"):
+    with pytest.raises(ValueError, match=r"Lower influence\.checkpoints: the training goes on"):
         choose_slots({1: 1.0, 2: 0.5}, 3)

@@ -18,7 +18,9 @@ RESNET18 = Architecture("resnet18", classes=4)
 def published(tmp_path: Path) -> str:
     """A file named as torchvision names its own, at an address of its own."""
     plain = tmp_path / "plain.pth"
-    torch.save(build_model(Architecture("resnet18", classes=1000)).state_dict(), plain)
+    state = build_model(Architecture("resnet18", classes=1000)).state_dict()
+    # As those of ResNet-18 and ResNet-34, which are from before torch counted batches.
+    torch.save({k: v for k, v in state.items() if "num_batches_tracked" not in k}, plain)
     digest = hashlib.sha256(plain.read_bytes()).hexdigest()[:8]
     return plain.rename(tmp_path / f"resnet18-{digest}.pth").as_uri()
 
@@ -28,7 +30,7 @@ def test_published_file_is_fetched_checked_and_loaded(published: str, tmp_path: 
     state, model = read_state_dict(path), build_model(RESNET18)
     load_backbone(model, state, path)
     for name, tensor in backbone_state(model).items():
-        assert torch.equal(tensor, state[name])
+        assert torch.equal(tensor, state.get(name, torch.tensor(0)))
     path.write_bytes(path.read_bytes()[:-10])
     assert read_state_dict(fetch(published, tmp_path / "cache"))
 

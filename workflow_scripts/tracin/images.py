@@ -148,6 +148,14 @@ def _seeded(seed: int) -> Iterator[None]:
         torch.default_generator.set_state(before)
 
 
+def start_method(workers: int) -> str | None:
+    """How a loader's workers begin: as copies of the process, whatever the platform's custom.
+
+    One that began anew would run the job's script again, and read all images into its memory.
+    """
+    return "fork" if workers else None
+
+
 def collate(items: Sequence[tuple[Tensor, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
     """Items as a batch: views [b, 3, H, W] in channels_last order, classes [b], positions [b]."""
     views, labels, positions = default_collate(

@@ -100,12 +100,16 @@ def backbone_state(model: nn.Module) -> dict[str, Tensor]:
 def load_backbone(model: nn.Module, state: Mapping[str, Tensor], source: Path | str) -> None:
     """Copy the backbone's tensors from `state` into `model`; a head in `state` is left out.
 
+    Files from before torch 0.4.1, as torchvision's of ResNet-18 and ResNet-34, don't hold how many
+    batches the normalisation layers have seen, which nothing asks for.
+
     Raises:
         UserError: keys are missing or unknown, or shapes differ; all are named.
     """
     own = backbone_state(model)
     given = {k: v for k, v in state.items() if not k.startswith("fc.")}
-    problems = [f"missing {k}" for k in own if k not in given]
+    wanted = [k for k in own if not k.endswith(".num_batches_tracked")]
+    problems = [f"missing {k}" for k in wanted if k not in given]
     problems += [f"unknown {k}" for k in given if k not in own]
     problems += [
         f"{k} is {list(given[k].shape)}, not {list(own[k].shape)}"

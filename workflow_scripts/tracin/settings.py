@@ -198,22 +198,32 @@ def contradictions(
 
 
 def _slots(config: _Sound) -> Iterator[Fault]:
-    epochs, every = (
-        config["train.head_epochs"] + config["train.epochs"],
-        config["train.checkpoint_every"],
+    """Whether every length that training may have pools enough checkpoints."""
+    head, full, patience, every, slots = (
+        config[name]
+        for name in (
+            "train.head_epochs",
+            "train.epochs",
+            "train.patience",
+            "train.checkpoint_every",
+            "influence.checkpoints",
+        )
     )
-    pooled = sum(is_pooled(e, every) or e == epochs for e in range(1, epochs + 1))
-    slots = config["influence.checkpoints"]
-    if epochs == 0:
+    if head + full == 0:
         yield Fault(
             "train.epochs", "head_epochs and epochs are both 0, so nothing is trained; raise one"
         )
-    elif pooled < slots:
-        yield Fault(
-            "influence.checkpoints",
-            f"{slots} slots, but {epochs} epochs pool only {pooled} checkpoints; lower it or "
-            "train.checkpoint_every",
-        )
+        return
+    for last in range(head + min(full, patience), head + full + 1):
+        pooled = sum(is_pooled(e, every) or e == last for e in range(1, last + 1))
+        if pooled < slots:
+            early = " (where training may stop: train.patience)" if last < head + full else ""
+            yield Fault(
+                "influence.checkpoints",
+                f"{slots} slots, but {last} epochs{early} pool only {pooled} checkpoints; lower it "
+                "or train.checkpoint_every",
+            )
+            return
 
 
 def _crops(config: _Sound) -> Iterator[Fault]:

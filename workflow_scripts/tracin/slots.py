@@ -27,8 +27,7 @@ def choose_slots(pool: Mapping[int, float], slots: int) -> list[int]:
     if len(epochs) < slots:
         raise UserError(
             f"Training pooled {len(epochs)} checkpoints (epochs {epochs}) for {slots} slots. Lower "
-            "influence.checkpoints or train.checkpoint_every, or raise train.patience or "
-            "train.epochs."
+            "influence.checkpoints: the training goes on from there."
         )
     if slots == 1:
         return [epochs[-1]]

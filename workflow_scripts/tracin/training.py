@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.errors import UserError
 from tracin.files import atomic_path, write_parquet
-from tracin.images import EpochSampler, TrainingImages, collate, normalise
+from tracin.images import EpochSampler, TrainingImages, collate, normalise, start_method
 from tracin.inference import evaluate
 from tracin.recipe import Run
 from tracin.slots import choose_slots, is_pooled
@@ -35,8 +35,13 @@ def train(run: Run, best: Path, slots: list[Path], table: Path, dynamics: Path) 
 
     Raises:
         UserError: a loss is NaN or infinite; the epoch is named.
-        UserError: fewer epochs were pooled than there are slots.
+        UserError: fewer epochs were pooled than there are slots, or there is one image only.
     """
+    if len(run.train) < 2:
+        raise UserError(
+            "Training needs two images at least, for batch normalisation. Keep more of them in the "
+            "training split."
+        )
     saved = StateFolder(run.folder, run.fingerprint())
     run.model.to(run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     states: dict[str, Any] = {}
@@ -118,6 +123,7 @@ def _loader(run: Run, sampler: EpochSampler) -> DataLoader[Any]:
         batch_size=run.recipe.batch_size,
         sampler=sampler,
         num_workers=run.workers,
+        multiprocessing_context=start_method(run.workers),
         # Workers that are started once per stage; a new set in every epoch costs seconds.
         persistent_workers=run.workers > 0,
         collate_fn=collate,
@@ -147,8 +153,13 @@ def _scheduler(run: Run, optimizer: torch.optim.Optimizer, epochs: int) -> LRSch
     recipe = run.recipe
     if recipe.schedule == "cosine":
         return CosineAnnealingLR(optimizer, epochs)
+    # Any lower loss is a better one, as for early stopping.
     return ReduceLROnPlateau(
-        optimizer, factor=recipe.plateau_factor, patience=recipe.plateau_patience
+        optimizer,
+        factor=recipe.plateau_factor,
+        patience=recipe.plateau_patience,
+        threshold=0.0,
+        eps=0.0,
     )
 
 
@@ -189,7 +200,7 @@ def _training_pass(
 
 def _checked_sum(run: Run, sums: list[Tensor], where: str, before: int) -> float:
     """The sum of some batches' losses; `before` is the number of batches before them."""
-    values = torch.stack(sums).double().cpu()
+    values = torch.stack(sums).cpu().double()
     if not torch.isfinite(values).all():
         first = int(torch.nonzero(~torch.isfinite(values))[0])
         raise UserError(

@@ -18,7 +18,7 @@ from tracin.arithmetic import Precision
 from tracin.checkpoints import read_metadata
 from tracin.errors import UserError
 from tracin.files import atomic_path
-from tracin.images import Augmentation, TrainingImages
+from tracin.images import Augmentation, TrainingImages, start_method
 from tracin.inference import forward
 from tracin.label_errors.signals import log
 from tracin.memory import halving
@@ -150,6 +150,7 @@ def _random_pass(
         batch_size=CHUNK,
         sampler=list(enumerate(seeds)),
         num_workers=viewing.workers,
+        multiprocessing_context=start_method(viewing.workers),
         collate_fn=_stacked,
     )
     parts = [_pass(model, views, np.arange(len(views)), viewing, device) for views in loader]
