@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tracin.crossref import (
     appearances,
     appearances_by_class,
-    by_mean_influence,
+    by_total_influence,
     class_influence,
     cross_analysis,
     image_table,
@@ -115,10 +115,20 @@ def test_appearances_by_class_add_up() -> None:
     assert (row["label"], row["appearances"], row["as_opponent"]) == ("cat", 1, 0)
 
 
-def test_the_strongest_mean_comes_first_and_of_one_sign() -> None:
+def test_the_largest_sum_comes_first_and_of_one_sign() -> None:
+    counted = pd.DataFrame(
+        {
+            "train_id": [3, 4, 5, 6],
+            "appearances": [1, 9, 2, 2],
+            "total_influence": [-5.0, -6.0, 1.0, 1.0],
+            "mean_influence": [-5.0, -0.7, 0.5, 0.5],
+        }
+    )
+    assert by_total_influence(counted, helpful=False)["train_id"].tolist() == [4, 3]
+    assert by_total_influence(counted, helpful=True)["train_id"].tolist() == [5, 6]
     counted = appearances(images(), topk())
-    assert by_mean_influence(counted, helpful=True)["train_id"].tolist() == [4, 5, 6]
-    assert by_mean_influence(counted, helpful=False)["train_id"].tolist() == [3]
+    assert by_total_influence(counted, helpful=True)["train_id"].tolist() == [4, 5, 6]
+    assert by_total_influence(counted, helpful=False)["train_id"].tolist() == [3]
 
 
 def test_class_influence_equals_a_loop() -> None:

@@ -83,7 +83,7 @@ def test_numbers_and_json(tmp_path: Path) -> None:
     assert summary["accuracy"] == pytest.approx({"mean": 0.91, "min": 0.9, "max": 0.92})
     assert summary["runs"][2]["mispredictions"] == {"test": 3, "val": 0, "train": 0}
     assert [row["train_id"] for row in summary["most_harmful"]] == [7, 6, 5, 4, 3]
-    assert summary["most_harmful"][0]["mean_influence"] == -7.0
+    assert summary["most_harmful"][0]["total_influence"] == 3 * -14.0
     assert summary["most_harmful"][0]["test_images"] == 6
     assert len(summary["label_errors"]["pairs"]) == 5
     write_json(summary, tmp_path / "summary.json")

@@ -144,11 +144,16 @@ def _counts(rows: pd.DataFrame, keys: list[str], wrong: np.ndarray) -> pd.DataFr
     return grouped.assign(mean_influence=grouped["total_influence"] / grouped["appearances"])
 
 
-def by_mean_influence(counted: pd.DataFrame, helpful: bool) -> pd.DataFrame:
-    """The images that help (or harm) on average, the strongest mean first; ties by id."""
+def by_total_influence(counted: pd.DataFrame, helpful: bool) -> pd.DataFrame:
+    """The images that help (or harm) in all, the largest sum first; ties by id.
+
+    What a list leaves out is weaker than what it holds, so a sum that takes it for nothing comes
+    near that over all test images. A mean over the lists that an image is in would not: one that
+    stands in a single list for its harm may help everywhere else.
+    """
     sign = 1 if helpful else -1
-    chosen = counted[counted["mean_influence"] * sign > 0]
-    order = (-sign * chosen["mean_influence"]).to_numpy()
+    chosen = counted[counted["total_influence"] * sign > 0]
+    order = (-sign * chosen["total_influence"]).to_numpy()
     return chosen.iloc[np.lexsort((chosen["train_id"].to_numpy(), order))].reset_index(drop=True)
 
 

@@ -70,17 +70,16 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _most_harmful(counted: Mapping[int, pd.DataFrame]) -> list[dict[str, Any]]:
-    """The training images of the most negative mean influence over the lists of all runs."""
+    """The training images of the most negative summed influence in the lists of all runs."""
     joined = pd.concat(list(counted.values()))
     table = joined.groupby("train_id", as_index=False).agg(
         path=("path", "first"),
         label=("label", "first"),
         test_images=("appearances", "sum"),
-        total=("total_influence", "sum"),
+        total_influence=("total_influence", "sum"),
     )
-    table["mean_influence"] = table["total"] / table["test_images"]
-    harmful = table[table["mean_influence"] < 0].sort_values(["mean_influence", "train_id"])
-    return _records(harmful.drop(columns="total").head(HARMFUL))
+    harmful = table[table["total_influence"] < 0].sort_values(["total_influence", "train_id"])
+    return _records(harmful.head(HARMFUL))
 
 
 def _next_steps(

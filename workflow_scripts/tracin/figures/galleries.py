@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tracin.crossref import by_mean_influence, signed
+from tracin.crossref import by_total_influence, signed
 from tracin.figures.style import (
     BLUE,
     GREEN,
-    ORANGE,
+    GREY,
     VERMILION,
     characters,
     sentence,
@@ -34,29 +34,28 @@ WORDS = {True: ("helpful", "lowers"), False: ("harmful", "raises")}
 def top_images(
     counted: pd.DataFrame, images: pd.DataFrame, pixels: np.ndarray, helpful: bool, count: int
 ) -> Figure:
-    """Draw the training images of the strongest mean influence of one sign.
+    """Draw the training images of the largest summed influence of one sign.
 
     `counted` and `images` as from `tracin.crossref`; `pixels` is uint8 [n, H, W, 3].
     """
     word, verb = WORDS[helpful]
-    ranked = by_mean_influence(counted, helpful)
+    ranked = by_total_influence(counted, helpful)
     if ranked.empty:
-        return sentence(f"No training image is {word} on average.")
+        return sentence(f"No training image is {word} in all.")
     cells = [
         Cell(
             pixels[int(row["train_id"])],
             f"label {short(row['label'])}\n{_truly(images['true_label'], row)}"
-            f"#{row['train_id']}\n{row['mean_influence']:+.3g} over {tests(row)}",
+            f"#{row['train_id']}\n{row['total_influence']:+.3g} over {tests(row)}",
             GREEN if helpful else VERMILION,
         )
         for row in ranked.head(count).to_dict("records")
     ]
-    title = (
-        f"The {len(cells)} most {word} of {len(ranked):,} training images that {verb[:-1]} the loss"
-    )
+    known = f"{len(ranked):,} training images that {verb[:-1]} the loss in their lists"
+    title = f"The {len(cells)} most {word} of {known}"
     caption = (
-        "By mean influence over the test images in whose lists the image is: training on it "
-        f"{verb} their loss. A mean over few of them says little about the others."
+        "By the sum of influences on the test images in whose lists the image is: training on it "
+        f"{verb} their loss. What is in no list is too weak for it."
     )
     return gallery(title, caption, TOP, cells)
 
@@ -87,7 +86,7 @@ def mislabeled_candidates(
             f"suggested {short(row['suggested_label'], width - 15)} "
             f"{row['suggested_probability']:.0%}\n"
             f"suspicion {row['suspicion']:.2f}\n{_reasons(row['reasons'])}",
-            VERMILION if row["suspected"] else ORANGE,
+            VERMILION if row["suspected"] else GREY,
         )
         for row in ranked.to_dict("records")
     ]
@@ -95,7 +94,7 @@ def mislabeled_candidates(
     title = f"The {len(cells)} training labels most likely wrong; {suspected:,} are suspected"
     caption = (
         "Suspicion runs from 0 to 1 (surely wrong). Vermilion frame: within the number of images "
-        "worth reviewing; orange: beyond it. Look at the image before changing its label."
+        "worth reviewing; grey: beyond it. Look at the image before changing its label."
     )
     return gallery(title, caption, CANDIDATES, cells)
 
@@ -122,7 +121,7 @@ def detailed_images(
     rows = signed(topk)
     sign = 1 if helpful else -1
     for rank, row in enumerate(
-        by_mean_influence(counted, helpful).head(count).to_dict("records"), 1
+        by_total_influence(counted, helpful).head(count).to_dict("records"), 1
     ):
         own = rows[(rows["train_id"] == row["train_id"]) & (rows["influence"] * sign > 0)]
         order = np.lexsort((own["test_id"].to_numpy(), -own["influence"].abs().to_numpy()))
@@ -143,7 +142,7 @@ def _detailed(
     figure = Figure(figsize=(left + TESTS.columns * TESTS.cell + EDGE, top + 2 * TESTS.row + 0.7))
     colour = GREEN if helpful else VERMILION
     title = (
-        f"Training image #{row['train_id']}, {word}: mean influence {row['mean_influence']:+.3g}"
+        f"Training image #{row['train_id']}, {word}: influence {row['total_influence']:+.3g} in all"
     )
     write(figure, EDGE, 0.12, f"{title} over {tests(row)}", fontsize=11)
     write(figure, left, 0.45, f"Test images whose loss it {verb} most", fontsize=9.5, weight="bold")

@@ -19,6 +19,7 @@ from tracin.figures.style import BLUE, GREEN, GREY, VERMILION, say, short
 NAME_LENGTH = 26
 MOST_DECADES = 5
 BINS = 60
+UNLISTED = "#CCCCCC"
 # Powers of ten as people read them: 0.01, 10, -100.
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 NO_INFLUENCE = "No influence of either sign is listed."
@@ -28,7 +29,7 @@ KINDS = (("proponent", 1, GREEN, "o"), ("opponent", -1, VERMILION, "s"))
 def distribution(axes: Axes, topk: pd.DataFrame) -> None:
     """Histogram of the listed influences on a symmetric log axis."""
     values = signed(topk)["influence"].to_numpy(np.float64)
-    axes.set_title("Influence: how strong,\nand how often it harms")
+    axes.set_title("Size of the listed influences\n(the k strongest of each kind)")
     if not len(values):
         say(axes, NO_INFLUENCE)
         return
@@ -42,7 +43,7 @@ def distribution(axes: Axes, topk: pd.DataFrame) -> None:
         counts, _ = np.histogram(sizes, edges)
         shown = edges if sign > 0 else -edges[::-1]
         heights = counts if sign > 0 else counts[::-1]
-        axes.stairs(heights, shown, fill=True, color=colour, label=f"{name}s: {len(sizes):,}")
+        axes.stairs(heights, shown, fill=True, color=colour, label=f"{name}s")
     axes.set_xscale("symlog", linthresh=threshold)
     axes.xaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=threshold, subs=[1.0]))
     axes.xaxis.set_major_formatter(PLAIN)
@@ -77,7 +78,11 @@ def strength_by_rank(axes: Axes, topk: pd.DataFrame) -> None:
             label=f"{name}s, median and middle 80%",
         )
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1.0, 3.0)))
+    low, high = np.log10(axes.get_ylim())
+    # With two ticks in each decade LogLocator draws none at all where there are many.
+    axes.yaxis.set_major_locator(
+        LogLocator(subs=(1.0, 3.0) if high - low < MOST_DECADES else (1.0,))
+    )
     axes.yaxis.set_major_formatter(PLAIN)
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -149,7 +154,7 @@ def most_listed(axes: Axes, counted: pd.DataFrame, count: int = 15) -> None:
 
 def helping_classes(axes: Axes, influence: np.ndarray, classes: list[str], count: int = 15) -> None:
     """Bars of the training classes that help or harm one test class the most, [C]."""
-    axes.set_title("Training classes:\nto the right helps, to the left harms")
+    axes.set_title("Training classes, in the lists:\nto the right helps, to the left harms")
     order = np.argsort(-np.abs(influence), kind="stable")[:count]
     order = order[influence[order] != 0]
     if not len(order):
@@ -163,19 +168,26 @@ def helping_classes(axes: Axes, influence: np.ndarray, classes: list[str], count
     axes.invert_yaxis()
     axes.axvline(0, color=GREY, linewidth=1)
     axes.grid(visible=False, axis="y")
-    axes.set(xlabel="summed influence per test image", ylabel="label of the training images")
+    axes.set(xlabel="listed influence per test image", ylabel="label of the training images")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
 def class_matrix(axes: Axes, influence: np.ndarray, classes: list[str]) -> None:
-    """Influence of training classes (rows) on test classes (columns), [C, C], as colours."""
-    axes.set_title("Which training class helps (blue)\nor harms (red) which test class")
+    """Influence of training classes (rows) on test classes (columns), [C, C], as colours.
+
+    0 says that no list holds such a pair: what it amounts to isn't known.
+    """
+    axes.set_title(
+        "Which training class helps (blue) or harms\n(red) which test class, in the lists"
+    )
     largest = float(np.abs(influence).max(initial=0))
     if largest == 0:
         say(axes, NO_INFLUENCE)
         return
     norm = SymLogNorm(linthresh=largest / 100, vmin=-largest, vmax=largest)
-    drawn = axes.imshow(influence, cmap="RdBu", norm=norm, aspect="auto")
+    listed = np.ma.masked_equal(influence, 0.0)
+    drawn = axes.imshow(listed, cmap="RdBu", norm=norm, aspect="auto")
+    axes.set_facecolor(UNLISTED)
     figure = axes.get_figure()
     assert figure is not None
     bar = figure.colorbar(drawn, ax=axes, shrink=0.7, pad=0.02)
@@ -183,11 +195,13 @@ def class_matrix(axes: Axes, influence: np.ndarray, classes: list[str]) -> None:
     bar.set_ticks([*-powers, 0, *powers])
     bar.ax.yaxis.set_major_formatter(PLAIN)
     bar.minorticks_off()
-    bar.set_label("summed influence per test image\n(symmetric log)")
+    bar.set_label("listed influence per test image\n(symmetric log)")
     names = [short(name, NAME_LENGTH) for name in classes]
     upright = max(map(len, names)) > 3
     size = 8 if len(names) <= 20 else 7
     axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0, fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.grid(visible=False)
-    axes.set(xlabel="label of the test images", ylabel="label of the training images")
+    axes.set(
+        xlabel="label of the test images (grey: in no list)", ylabel="label of the training images"
+    )

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from tracin.crossref import appearances, by_mean_influence, class_influence, opponent_shares
+from tracin.crossref import appearances, by_total_influence, class_influence, opponent_shares
 from tracin.figures.panels import (
     NAME_LENGTH,
     distribution,
@@ -25,8 +25,8 @@ PANELS = 8.4
 GRID = Grid(columns=8, cell=1.6, image=1.3, lines=3)
 HEADING = 0.3
 STRIPS = (
-    (True, GREEN, "Training images that help this class most, by mean influence"),
-    (False, VERMILION, "Training images that harm this class most, by mean influence"),
+    (True, GREEN, "Training images that help this class most, by summed influence"),
+    (False, VERMILION, "Training images that harm this class most, by summed influence"),
 )
 
 
@@ -82,7 +82,7 @@ def class_dashboard(
     most_listed(lower[1], counted)
     top = PANELS
     for helpful, colour, heading in STRIPS:
-        chosen = by_mean_influence(counted, helpful).head(GRID.columns)
+        chosen = by_total_influence(counted, helpful).head(GRID.columns)
         note = heading if len(chosen) else f"{heading}: none"
         write(figure, EDGE, top, note, fontsize=9.5, weight="bold", color=colour)
         draw_cells(figure, GRID, _cells(chosen, pixels, colour), EDGE, top + HEADING)
@@ -104,7 +104,7 @@ def _cells(chosen: pd.DataFrame, pixels: np.ndarray, colour: str) -> list[Cell]:
         Cell(
             pixels[int(row["train_id"])],
             f"label {short(row['label'])}\n#{row['train_id']}\n"
-            f"{row['mean_influence']:+.3g} over {tests(row)}",
+            f"{row['total_influence']:+.3g} over {tests(row)}",
             colour,
         )
         for row in chosen.to_dict("records")

@@ -71,7 +71,7 @@ def thumbnail(figure: Figure, cell: Cell, left: float, top: float, size: float) 
 
 
 def tests(row: Any) -> str:
-    """How many test images the mean of a row of `tracin.crossref.appearances` rests on."""
+    """On how many test images the influence of a row of `tracin.crossref.appearances` is."""
     return f"{row['appearances']:,} test{'s' if row['appearances'] != 1 else ''}"
 
 
