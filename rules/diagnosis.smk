@@ -191,6 +191,7 @@ rule summarise:
     params:
         code=library("summarise.py"),
         seeds=config["train"]["seeds"],
+        reviewed={"top_n": config["review"]["top_n"]},
     script:
         "../workflow_scripts/summarise.py"
 

@@ -13,6 +13,7 @@ from tracin.review.corrections import (
     check_classes,
     corrections_table,
     read_corrections,
+    with_copies,
 )
 from tracin.runtime import start_log
 
@@ -21,7 +22,9 @@ given = snakemake.input
 classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
 schema = yaml.safe_load(Path(given.schema).read_text(encoding="utf-8"))
 manifest, labels = pd.read_parquet(given.manifest), pd.read_parquet(given.labels)
-corrections = read_corrections(given.corrections, schema)
+read = read_corrections(given.corrections, schema)
+check_against(read, manifest, classes, given.corrections)
+corrections = with_copies(read, manifest)
 ids = check_against(corrections, manifest, classes, given.corrections)
 corrected = apply_corrections(corrections, ids, labels, classes)
 check_classes(corrected, manifest, classes, given.corrections)

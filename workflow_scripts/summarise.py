@@ -24,6 +24,7 @@ found = summarise(
     dict(zip(seeds, map(pd.read_parquet, inputs.mispredictions), strict=True)),
     dict(zip(seeds, map(pd.read_parquet, inputs.appearances), strict=True)),
     json.loads(text(inputs.label_errors)),
+    snakemake.params.reviewed["top_n"],
 )
 pixels = np.load(inputs.pixels, mmap_mode="r")
 write_text(render_html(text(inputs.page), found, pixels), output.html)

@@ -65,7 +65,7 @@ STALE: list[tuple[str, object, set[str]]] = [
     ("model.head", [16], AFTER_TRAINING),
     ("dataset.val", 0.2, AFTER_MANIFEST),
     ("dataset.stored_size", 40, AFTER_MANIFEST | {"ingest"}),
-    ("review.top_n", 50, {"review_page"}),
+    ("review.top_n", 50, {"review_page", "summarise"}),
     ("review.export", "copy", set()),
     ("compute.batch_size", 64, set()),
     ("compute.workers", 2, set()),

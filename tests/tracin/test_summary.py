@@ -26,7 +26,9 @@ ERRORS = {
 CLEAN = ERRORS | {"estimated_errors": 0, "estimated_share": 0.0, "suggested_cut": 0, "pairs": []}
 
 
-def found(seeds: int = 1, errors: dict[str, Any] = CLEAN, mistakes: int = 3) -> dict[str, Any]:
+def found(
+    seeds: int = 1, errors: dict[str, Any] = CLEAN, mistakes: int = 3, top_n: int = 200
+) -> dict[str, Any]:
     wrong = pd.DataFrame(
         {
             "split": (["test"] * mistakes)[:mistakes],
@@ -49,7 +51,12 @@ def found(seeds: int = 1, errors: dict[str, Any] = CLEAN, mistakes: int = 3) -> 
     }
     every = range(seeds)
     return summarise(
-        "original", evaluations, dict.fromkeys(every, wrong), dict.fromkeys(every, counted), errors
+        "original",
+        evaluations,
+        dict.fromkeys(every, wrong),
+        dict.fromkeys(every, counted),
+        errors,
+        top_n,
     )
 
 
@@ -87,6 +94,13 @@ def test_numbers_and_json(tmp_path: Path) -> None:
     assert summary["most_harmful"][0]["test_images"] == 6
     assert len(summary["label_errors"]["pairs"]) == 5
     write_json(summary, tmp_path / "summary.json")
+
+
+def test_the_review_page_may_hold_fewer_than_are_worth_it() -> None:
+    wanted = f"the {ERRORS['suggested_cut']} most suspicious training labels"
+    first, fewer = (found(errors=ERRORS, top_n=n)["next_steps"][0]["do"] for n in (200, 20))
+    assert first == f"Decide on {wanted} in a browser and save"
+    assert fewer == f"Decide on the first 20 (review.top_n) of {wanted} in a browser and save"
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,13 @@ def summarise(
     mispredictions: Mapping[int, pd.DataFrame],
     counted: Mapping[int, pd.DataFrame],
     label_errors: dict[str, Any],
+    top_n: int,
 ) -> dict[str, Any]:
     """What the runs of one label set found, ready for JSON.
 
     Each mapping is by seed: the evaluation of the test split, the table of mispredictions, and
-    appearances as from `tracin.crossref.appearances`. `label_errors` is what estimate.json says.
+    appearances as from `tracin.crossref.appearances`. `label_errors` is what estimate.json says;
+    the review page shows `top_n` images.
     """
     runs = [_run(s, result, mispredictions[s]["split"]) for s, result in evaluations.items()]
     accuracies = [run["accuracy"] for run in runs]
@@ -45,7 +47,7 @@ def summarise(
         "confusions": _confusions(mispredictions),
         "label_errors": label_errors | {"pairs": label_errors["pairs"][:PAIRS]},
         "most_harmful": _most_harmful(counted),
-        "next_steps": _next_steps(label_set, list(evaluations), label_errors),
+        "next_steps": _next_steps(label_set, list(evaluations), label_errors, top_n),
     }
     return found | {"short": _short(found)}
 
@@ -83,13 +85,15 @@ def _most_harmful(counted: Mapping[int, pd.DataFrame]) -> list[dict[str, Any]]:
 
 
 def _next_steps(
-    label_set: str, seeds: list[int], label_errors: dict[str, Any]
+    label_set: str, seeds: list[int], label_errors: dict[str, Any], top_n: int
 ) -> list[dict[str, str]]:
     """What to do, each with a file to open or a command to run."""
     folder = f"results/{label_set}"
     steps = []
-    if label_errors["suggested_cut"]:
-        cut = f"the {label_errors['suggested_cut']:,} most suspicious training labels"
+    if wanted := label_errors["suggested_cut"]:
+        cut = f"the {wanted:,} most suspicious training labels"
+        if wanted > top_n:
+            cut = f"the first {top_n:,} (review.top_n) of {cut}"
         steps += [
             {"do": f"Decide on {cut} in a browser and save", "open": f"{folder}/review/index.html"},
             {"do": "Retrain on the corrected labels", "run": "snakemake --cores all corrected"},

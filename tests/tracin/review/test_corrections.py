@@ -17,6 +17,7 @@ from tracin.review.corrections import (
     corrections_table,
     merge_corrections,
     read_corrections,
+    with_copies,
     write_corrections,
 )
 
@@ -108,6 +109,23 @@ def test_twins_may_differ_by_removal(tmp_path: Path) -> None:
     rows = [GOOD, line("cat/3.png", "remove", "", sha256=HASH["cat/0.png"])]
     corrections = read_corrections(written(tmp_path, *rows), SCHEMA)
     assert check_against(corrections, twin, DATA.classes, "f").tolist() == [0, 3]
+
+
+def test_copies_get_the_same_label(tmp_path: Path) -> None:
+    manifest, rows = DATA.manifest.copy(), [GOOD, line("cat/6.png", "remove", "")]
+    manifest.loc[[1, 2, 6, 21], "sha256"] = HASH["cat/0.png"]  # the last is a test image
+    rows[1] = line("cat/6.png", "remove", "", sha256=HASH["cat/0.png"])
+    found = with_copies(read_corrections(written(tmp_path, *rows), SCHEMA), manifest)
+    assert [(row.path, row.wording, row.note) for row in found] == [
+        ("cat/0.png", "relabel as 'dog'", ""),
+        ("cat/6.png", "remove", ""),
+        ("cat/1.png", "relabel as 'dog'", "copy of cat/0.png"),
+        ("cat/2.png", "keep 'dog'", "copy of cat/0.png"),
+    ]
+    ids = check_against(found, manifest, DATA.classes, "f")
+    corrected = apply_corrections(found, ids, DATA.labels, DATA.classes)
+    assert corrected.loc[[0, 1, 2], "label_index"].tolist() == [2, 2, 2]
+    assert corrected["keep"].tolist() == [i != 6 for i in range(len(corrected))]
 
 
 def test_a_class_without_images_is_found() -> None:

@@ -151,6 +151,36 @@ def check_against(
     return known.loc[[row.path for row in corrections], "sample_id"].reset_index(drop=True)
 
 
+def with_copies(corrections: list[Correction], manifest: pd.DataFrame) -> list[Correction]:
+    """The corrections, and one for each training image with the bytes of one that got a label.
+
+    A copy that has a row of its own keeps it: it may be the one that is removed.
+    """
+    given = {row.sha256: row for row in corrections if row.outcome is not None}
+    copies = manifest[
+        (manifest["split"] == "train")
+        & manifest["sha256"].isin(list(given))
+        & ~manifest["path"].isin([row.path for row in corrections])
+    ]
+    return [
+        *corrections,
+        *(
+            _copied(given[row["sha256"]], row["path"], row["label"])
+            for row in copies.to_dict("records")
+        ),
+    ]
+
+
+def _copied(row: Correction, path: str, label: str) -> Correction:
+    """The same decision about a copy of the image, which is labelled `label`."""
+    kept = row.outcome == label
+    decision = (
+        {"action": "keep", "label": ""} if kept else {"action": "relabel", "label": row.outcome}
+    )
+    facts = {"path": path, "previous_label": label, "note": f"copy of {row.path}"}
+    return Correction(**asdict(row) | decision | facts)
+
+
 def apply_corrections(
     corrections: list[Correction], ids: pd.Series, labels: pd.DataFrame, classes: list[str]
 ) -> pd.DataFrame:

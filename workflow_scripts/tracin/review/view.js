@@ -105,6 +105,7 @@ class View {
     const parts = [`Label set “${labels}”, ${items.length} most suspicious of the training images.`];
     if (estimate.estimated_errors !== undefined) {
       parts.push(`About ${estimate.estimated_errors} of ${estimate.images} labels are estimated to be wrong; reviewing the first ${estimate.suggested_cut} is worth it.`);
+      if (estimate.suggested_cut > items.length) parts.push("Set review.top_n to see more of them here.");
     }
     byId("estimate").textContent = parts.join(" ");
   }
