@@ -2,13 +2,14 @@ rule mispredictions:
     """List what the model gets wrong, most confident first."""
     input:
         predictions="results/{labels}/seed{seed}/predictions.parquet",
+        labels=label_set,
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
     output:
         table="results/{labels}/seed{seed}/mispredictions.parquet",
         csv=report(
             "results/{labels}/seed{seed}/false_predictions.csv",
-            caption="../report/mispredictions_grid.rst",
+            caption="../report/false_predictions.rst",
             category="Mispredictions",
             labels={"label set": "{labels}", "seed": "{seed}", "figure": "table"},
         ),

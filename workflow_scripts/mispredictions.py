@@ -12,7 +12,10 @@ from tracin.runtime import start_log
 start_log(snakemake.log[0])
 classes = json.loads(Path(snakemake.input.classes).read_text(encoding="utf-8"))
 predictions = pd.read_parquet(snakemake.input.predictions)
-table = mispredictions(predictions, pd.read_parquet(snakemake.input.manifest), classes)
+labels = pd.read_parquet(snakemake.input.labels).set_index("sample_id")
+# What a review removed is no mistake of the model.
+kept = predictions[labels["keep"].loc[predictions["sample_id"]].to_numpy()]
+table = mispredictions(kept, pd.read_parquet(snakemake.input.manifest), classes)
 write_parquet(table, snakemake.output.table)
 headings = {
     "path": "Image Path",

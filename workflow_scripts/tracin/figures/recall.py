@@ -43,7 +43,7 @@ def recall_curves(
         inspected, found = _curve(errors)
         at_mark = found[int(INSPECTED * len(errors))]
         width = 2.4 if number == 0 else 1.2
-        label = f"{name} ({at_mark:.0%})"
+        label = f"{name} ({_percent(at_mark)})"
         style = "-" if number < len(COLOURS) else "-."
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(inspected, found, style, color=colour, linewidth=width, label=label)
@@ -53,7 +53,7 @@ def recall_curves(
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label=f"random order ({INSPECTED:.0%})")
     axes.axvline(INSPECTED, color=GREY, linestyle=":", linewidth=1.2)
     share = first[: int(INSPECTED * len(first))].sum() / first.sum()
-    title = f"Inspecting {INSPECTED:.0%} of the images finds {share:.0%} of wrong labels"
+    title = f"Inspecting {INSPECTED:.0%} of the images finds {_percent(share)} of wrong labels"
     axes.set_title(wrapped(title, 5.6, 9) + (f"\n({title_note})" if title_note else ""))
     axes.set(xlabel="training images inspected", ylabel="wrong labels found")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
@@ -61,6 +61,11 @@ def recall_curves(
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.legend(loc="lower right", title=f"order (found in the first {INSPECTED:.0%})")
     return figure
+
+
+def _percent(share: float) -> str:
+    """Whole percent; 100% are all."""
+    return f"{int(100 * share + 1e-9) if share > 0.99 else round(100 * share)}%"
 
 
 def _curve(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

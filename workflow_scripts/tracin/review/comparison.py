@@ -221,7 +221,7 @@ def _excludes_zero(*intervals: tuple[float, float]) -> bool:
 
 def _sentence(better: bool, sure: bool) -> str:
     if not sure:
-        return "No gain beyond noise: the accuracy changed no more than chance would change it."
+        return "No gain beyond noise: chance alone may change the accuracy as much."
     return (
         "A gain beyond noise: the accuracy on the test split rose."
         if better
@@ -233,7 +233,6 @@ def summary(verdict: Verdict, pairs: list[Pair], corrections: pd.DataFrame) -> s
     """What a person should read first, as text."""
     counts = corrections["action"].value_counts()
     images, seeds = len(pairs[0].before), len(pairs)
-    low, high = (100 * value for value in verdict.interval_images)
     tests = ", ".join(f"{p:.2g}" for p in verdict.p_values)
     lines = [
         verdict.sentence,
@@ -242,7 +241,7 @@ def summary(verdict: Verdict, pairs: list[Pair], corrections: pd.DataFrame) -> s
         f"{counts.get('keep', 0)} kept.",
         f"Accuracy on {images} untouched test images: {verdict.before:.4f} before, "
         f"{verdict.after:.4f} after ({100 * (verdict.after - verdict.before):+.2f} points).",
-        f"Interval over test images ({CONFIDENCE:.0%}): {low:+.2f} to {high:+.2f} points.",
+        *_interval_line("test images", verdict.interval_images if images > 1 else None),
         f"Mispredictions: {verdict.fixed} fixed, {verdict.broken} broken"
         + (f" over {seeds} seeds." if seeds > 1 else "."),
         f"McNemar's exact test, p: {tests}.",
@@ -252,9 +251,13 @@ def summary(verdict: Verdict, pairs: list[Pair], corrections: pd.DataFrame) -> s
             "One seed: another one may move the accuracy by more; set train.seeds to several."
         )
     else:
-        low, high = (100 * value for value in verdict.interval_seeds)
-        lines.append(
-            f"Interval over {seeds} seeds, paired ({CONFIDENCE:.0%}): "
-            f"{low:+.2f} to {high:+.2f} points."
-        )
+        lines += _interval_line(f"{seeds} seeds, paired", verdict.interval_seeds)
     return "\n".join(lines) + "\n"
+
+
+def _interval_line(over: str, interval: tuple[float, float] | None) -> list[str]:
+    """A line on the interval of the difference, in points; none where there is no interval."""
+    if interval is None:
+        return []
+    low, high = (100 * value for value in interval)
+    return [f"Interval over {over} ({CONFIDENCE:.0%}): {low:+.2f} to {high:+.2f} points."]
