@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from tracin import pruning, tiles
+from tracin.cosines import UnitLength
 from tracin.errors import UserError
-from tracin.influence import ROWS, UnitLength, self_influence, tile_scores, topk_table, with_classes
+from tracin.influence import ROWS, self_influence, tile_scores, topk_table, with_classes
 from tracin.pruning import Bound
 from tracin.shards import Factors, Sketches, Slot
 from tracin.tiles import Tile, tile_table

@@ -7,9 +7,7 @@ layer the dot product is (activation . activation') (error . error'): the ghost 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,6 @@ from tracin.shards import Slot as Slot
 
 KINDS = ("proponent", "opponent")
 ROWS = 512  # test samples at once, so that the products of a tile stay in a CPU's cache
-SMALLEST = 2.0**-126  # a float32's normal range begins here
 Ranked = tuple[Tensor, Tensor]
 
 
@@ -89,41 +86,6 @@ def squared_norm(factors: Factors, rate: float) -> Tensor:
     for sketches in factors.sketches.values():
         total += sketches.learning_rate * sketches.values.square().sum(dim=1)
     return total
-
-
-class UnitLength:
-    """The slots with every sample's gradient divided by its norm, so that influences are cosines.
-
-    The norm is the root of the self-influence over all slots, which are read once more for it. A
-    gradient that is zero, or too small for a float32, stays zero.
-    """
-
-    def __init__(self, slots: Iterable[Slot]) -> None:
-        self.slots, norm = slots, torch.zeros(())
-        for factors, rate in slots:
-            head = _norm(factors.errors) * _norm(factors.activations)
-            others = ((_norm(s.values), s.learning_rate) for s in factors.sketches.values())
-            for part, weight in ((head, rate), *others):
-                norm = torch.hypot(norm, math.sqrt(weight) * part)
-        # NaN for an infinite norm, so that the pair is named.
-        inverse = torch.where(norm < SMALLEST, 0.0, norm.reciprocal() + 0.0 * norm)
-        self.inverse = inverse[..., None]
-
-    def __iter__(self) -> Iterator[Slot]:
-        for factors, rate in self.slots:
-            errors = factors.errors * self.inverse
-            sketches = {
-                part: replace(s, values=s.values * self.inverse)
-                for part, s in factors.sketches.items()
-            }
-            yield replace(factors, errors=errors, sketches=sketches), rate
-
-
-def _norm(rows: Tensor) -> Tensor:
-    """Norms [n] of rows whose squares may be too small for a float32."""
-    largest = rows.abs().amax(dim=1, keepdim=True)
-    unit = rows / torch.where(largest > 0, largest, 1.0)
-    return unit.norm(dim=1) * largest[:, 0]
 
 
 def largest(scores: Tensor, k: int, falling: bool = True) -> tuple[Tensor, Tensor]:
@@ -222,12 +184,20 @@ def _filled(places: dict[str, Any], test_id: Tensor, found: list[Ranked]) -> pd.
 def merge_topk(tables: Iterable[pd.DataFrame], k: int) -> pd.DataFrame:
     """Merge the tables of the tiles of one block of test samples: same columns, k of each kind.
 
-    Exact: a training sample among the k best of all is among the k best of its own tile.
+    Exact: a training sample among the k best of all is among the k best of its own tile, and of
+    any tiles together. So the tables are taken one by one, and memory doesn't grow with them.
 
     Raises:
         UserError: a pair of samples stands in two tables.
     """
-    joined = pd.concat(list(tables), ignore_index=True)
+    merged: list[pd.DataFrame] = []
+    for table in tables:
+        merged = [_merged([*merged, table], k)]
+    return merged[0]
+
+
+def _merged(tables: list[pd.DataFrame], k: int) -> pd.DataFrame:
+    joined = pd.concat(tables, ignore_index=True)
     if joined.duplicated(["test_id", "kind", "train_id"]).any():
         raise UserError("Two tiles hold the same pair of samples. Run again with --forcerun tile.")
     joined["kind"] = joined["kind"].astype(pd.CategoricalDtype(list(KINDS)))

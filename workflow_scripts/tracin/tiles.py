@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from tracin.arithmetic import side_by_side
+from tracin.cosines import UnitLength
 from tracin.influence import (
     ROWS,
     Ranked,
-    UnitLength,
     check_finite,
     lists,
     ranked,

@@ -187,7 +187,8 @@ class Costs:
         tiles, reader = self.settings["influence"]["tiles"], wildcards["reader"]
         columns = self._block("train", tiles["train"])
         rows = self._block(reader, tiles[reader]) * 2 * self._listed(reader, columns)
-        return Cost(host=tiles["train"] * rows * LISTED_FRAME)
+        # Tables are merged one by one into the first.
+        return Cost(host=min(2, tiles["train"]) * rows * LISTED_FRAME)
 
     def topk(self, wildcards: Mapping[str, str]) -> Cost:
         rows = self.data.splits["test"] * 2 * self._listed("test", self.data.splits["train"])
