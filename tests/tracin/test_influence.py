@@ -193,6 +193,8 @@ def test_missing_shards_and_repeated_tiles_are_refused(tmp_path: Path) -> None:
         read_factors(paths[0][:2])
     with pytest.raises(ValueError, match="does not continue"):
         read_factors([paths[0][0], paths[0][2]])
+    with pytest.raises(ValueError, match="There are 10 tiles for 9 images"):
+        read_factors(paths[0], 0, 10)
     loaded, rate = read_factors(paths[1][::-1])
     assert loaded.sample_id.tolist() == list(range(9)) and rate == RATES[1]
     table = topk_table(torch.ones(1, 2), torch.tensor([5]), torch.tensor([1, 2]), 1)

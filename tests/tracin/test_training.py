@@ -1,5 +1,6 @@
 """Two-stage training: reproducible, blind to the test split, stopped in time, and its dynamics."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tracin import training
 from tracin.checkpoints import load_checkpoint, read_metadata
 from tracin.dynamics import DECAY, Dynamics, margins, read_dynamics
 from tracin.errors import UserError
@@ -154,6 +156,30 @@ def test_a_step_too_far_is_seen_in_the_validation_loss(tmp_path: Path) -> None:
     wild = replace(RECIPE, optimizer="sgd", learning_rate_head_stage=1e30, batch_size=30)
     with pytest.raises(UserError, match=r"in epoch 2: the validation loss is nan.*after epoch 1"):
         run_training(tmp_path, wild)
+
+
+def test_weights_that_are_no_numbers_are_never_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = training._training_pass
+
+    def broken(run: Run, bar: str, *more: Any) -> float:
+        loss = real(run, bar, *more)
+        if bar.startswith("epoch 2"):
+            with torch.no_grad():
+                run.model.fc.bias[0] = float("inf")  # type: ignore[union-attr,operator]
+        return loss
+
+    monkeypatch.setattr(training, "_training_pass", broken)
+    where = r"in epoch 2: NaN or infinity in \['fc\.bias'\].*after epoch 1"
+    with pytest.raises(UserError, match=where):
+        run_training(tmp_path)
+
+
+def test_one_image_is_no_training_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "TRAIN", np.arange(1))
+    with pytest.raises(UserError, match="needs two images"):
+        run_training(tmp_path)
 
 
 def test_dynamics_hold_each_sample_once_per_epoch(tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ def read_factors(shards: Sequence[Path | str], block: int = 0, blocks: int = 1) 
     Shards are cut independently of tiles; only the rows that overlap are read.
 
     Raises:
+        UserError: there are fewer rows than blocks.
         UserError: the shards do not cover every row of the block exactly once, or disagree.
     """
     with ExitStack() as stack:
@@ -149,6 +150,11 @@ def read_factors(shards: Sequence[Path | str], block: int = 0, blocks: int = 1) 
                 f"{list(shards)} are of different runs. Run again with --forcerun gradients."
             )
         rows = block_rows(int(facts[0]["total"]), block, blocks)
+        if rows.start == rows.stop:
+            raise UserError(
+                f"There are {blocks} tiles for {facts[0]['total']} images: copies and what is "
+                "rejected or removed don't count. Lower influence.tiles."
+            )
         names = [n for n in files[0].keys() if not n.endswith(".scale")]  # noqa: SIM118
         parts: list[dict[str, Tensor]] = []
         position = rows.start

@@ -210,6 +210,19 @@ def _checked_sum(run: Run, sums: list[Tensor], where: str, before: int) -> float
     return float(values.sum())
 
 
+def _check_weights(run: Run) -> None:
+    """Look for weights that are no numbers: the losses may be, whatever a broken kernel wrote."""
+    state = run.model.state_dict()
+    finite = torch.stack([torch.isfinite(tensor).all() for tensor in state.values()]).tolist()
+    broken = [name for name, whole in zip(state, finite, strict=True) if not whole]
+    if broken:
+        raise UserError(
+            f"Training diverged in epoch {len(run.progress.history) + 1}: NaN or infinity in "
+            f"{broken[:3]}. Lower train.learning_rate_*, or set train.precision to float32. "
+            f"{_kept(run)}"
+        )
+
+
 def _kept(run: Run) -> str:
     """What is left of a training that stopped by itself."""
     last = len(run.progress.history)
@@ -225,6 +238,7 @@ def _epoch(
     torch.manual_seed(int(np.random.SeedSequence([run.seed, epoch]).generate_state(1)[0]))
     run.model.train(stage == "full")
     train_loss = _training_pass(run, f"epoch {epoch} ({stage})", optimizer, loader)
+    _check_weights(run)
     train_accuracy = run.dynamics.accuracy(torch.from_numpy(run.train.labels).to(run.device))
     seconds = time.perf_counter() - start
     validation = evaluate(

@@ -29,5 +29,6 @@ def test_folds_are_stratified_and_never_split_equal_bytes() -> None:
 
 
 def test_small_classes_are_named() -> None:
-    with pytest.raises(ValueError, match="only 1 training images"):
-        assign_folds(MANIFEST, LABELS.assign(label_index=[9] + [0] * (N - 1)), 5)
+    with pytest.raises(ValueError, match="only 1 different training images"):
+        # Two files with the same bytes.
+        assign_folds(MANIFEST, LABELS.assign(label_index=[9, 9] + [0] * (N - 2)), 2)

@@ -132,8 +132,8 @@ def test_a_class_without_images_is_found() -> None:
     labels = DATA.labels.copy()
     labels.loc[labels["label_index"] == 2, "keep"] = False
     with pytest.raises(ValueError, match="no training image of 'dog'"):
-        check_classes(labels, DATA.manifest, DATA.classes, "f")
-    check_classes(DATA.labels, DATA.manifest, DATA.classes, "f")
+        check_classes(labels, DATA.labels, DATA.manifest, DATA.classes, "f")
+    check_classes(labels, labels, DATA.manifest, DATA.classes, "f")  # it had none before
 
 
 def test_hostile_names_round_trip(tmp_path: Path) -> None:

@@ -16,18 +16,18 @@ def assign_folds(manifest: pd.DataFrame, labels: pd.DataFrame, folds: int) -> np
     label_index and keep, row by row.
 
     Raises:
-        UserError: a class has fewer training images than there are folds.
+        UserError: a class has fewer different training images than there are folds.
     """
     trained = ((manifest["split"] == "train") & labels["keep"]).to_numpy()
     classes = labels["label_index"].to_numpy()[trained]
-    fewest = int(np.bincount(classes)[np.unique(classes)].min())
+    groups = manifest["sha256"].to_numpy()[trained]
+    fewest = pd.Series(groups).groupby(classes).nunique().min()
     if fewest < folds:
         raise UserError(
-            f"label_errors.folds is {folds}, but a class has only {fewest} training images. "
-            "Lower it, or set it to 0."
+            f"label_errors.folds is {folds}, but a class has only {fewest} different "
+            "training images. Lower it, or set it to 0."
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-    groups = manifest["sha256"].to_numpy()[trained]
     fold = np.full(len(manifest), -1, dtype=np.int16)
     rows = np.flatnonzero(trained)
     for number, (_, held_out) in enumerate(splitter.split(classes, classes, groups)):

@@ -196,16 +196,22 @@ def apply_corrections(
 
 
 def check_classes(
-    labels: pd.DataFrame, manifest: pd.DataFrame, classes: list[str], source: Path | str
+    labels: pd.DataFrame,
+    before: pd.DataFrame,
+    manifest: pd.DataFrame,
+    classes: list[str],
+    source: Path | str,
 ) -> None:
-    """Check that the label set [n, 3] leaves every class a training image.
+    """Check that the label set [n, 3] leaves a training image to every class that had one `before`.
 
     Raises:
         UserError: A class lost its last one.
     """
-    used = labels["keep"].to_numpy() & (manifest["split"] == "train").to_numpy()
-    left = set(labels.loc[used, "label_index"])
-    lost = [name for code, name in enumerate(classes) if code not in left]
+    had, left = (
+        set(some.loc[some["keep"].to_numpy() & (manifest["split"] == "train"), "label_index"])
+        for some in (before, labels)
+    )
+    lost = [name for code, name in enumerate(classes) if code in had - left]
     if lost:
         raise UserError(
             f"{source} can't be used; nothing was changed. It leaves no training image of "
