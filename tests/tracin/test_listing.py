@@ -141,6 +141,9 @@ def test_fingerprint_follows_changes(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     found.append(folder_fingerprint(tmp_path))
     assert len(set(found)) == 4
+    (tmp_path / "a" / ".DS_Store").write_text("")
+    (tmp_path / ".cache").mkdir()
+    assert folder_fingerprint(tmp_path) == found[-1]
     some = [files_fingerprint(tmp_path, ["a/2.png", "a/none.png"])]
     (tmp_path / "b" / "3.png").touch()
     some.append(files_fingerprint(tmp_path, ["a/2.png", "a/none.png"]))

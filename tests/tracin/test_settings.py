@@ -146,7 +146,11 @@ def test_a_fault_is_one_line_with_its_setting(name: str, value: object, line: st
         ({"dataset": {"source": "folder", "path": __file__}}, "is a file; set .* to manifest"),
         ({"dataset": {"source": "folder", "path": "~/cats"}}, "the ~ in '~/cats' is not replaced"),
         ({"dataset": {"path": "cats"}}, "'cats' is ignored while dataset.source is digits"),
-        (at("influence.layers", ["layer4", "layr3"]), "no ResNet has a layer 'layr3'"),
+        (at("influence.layers", ["layer4", "layr3"]), "no layer 'layr3' before the last"),
+        (
+            {"model": {"head": "linear"}, "influence": {"layers": ["layer4", "fc"]}},
+            "no layer 'fc' before the last",
+        ),
     ],
 )
 def test_contradictions_are_found(overlay: dict[str, Any], line: str) -> None:

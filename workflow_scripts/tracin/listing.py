@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -129,14 +130,21 @@ def _class_folder(root: Path, name: str, seen: set[str]) -> list[os.DirEntry[str
 
 
 def count_files(root: Path | str) -> int:
-    """Number of files in the folders below `root`, be they images or not."""
-    return sum(len(names) for parent, _, names in os.walk(root) if Path(parent) != Path(root))
+    """Number of files in the folders below `root`, be they images or not, hidden ones apart."""
+    return sum(len(names) for parent, _, names in _walk(root) if Path(parent) != Path(root))
+
+
+def _walk(root: Path | str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As `os.walk`, without what is hidden: a file browser's notes are no part of a data set."""
+    for parent, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield parent, folders, [name for name in names if not name.startswith(".")]
 
 
 def folder_fingerprint(root: Path | str) -> str:
-    """A SHA-256 (hex) of the names, sizes and change times of all that lies below a folder.
+    """A SHA-256 (hex) of the names of all that lies below a folder, sizes and times of the files.
 
-    It changes when a file is added, removed, renamed or written to. A missing
+    It changes when a file is added, removed, renamed or written to, unless it is hidden. A missing
     folder gives 'missing'.
     """
     root = Path(root)
@@ -146,7 +154,7 @@ def folder_fingerprint(root: Path | str) -> str:
         root,
         (
             os.path.join(parent, name)
-            for parent, folders, names in os.walk(root)
+            for parent, folders, names in _walk(root)
             for name in (*folders, *names)
         ),
     )
@@ -163,6 +171,8 @@ def _fingerprint(root: Path, paths: Iterable[str]) -> str:
         try:
             facts = os.lstat(path)
             state = f"{facts.st_size} {facts.st_mtime_ns}"
+            if stat.S_ISDIR(facts.st_mode):
+                state = "folder"  # its own size and time tell of names alone, hidden ones too
         except (OSError, ValueError):
             state = "missing"
         digest.update(os.fsencode(path[skipped:]) + b"\0" + state.encode() + b"\0")

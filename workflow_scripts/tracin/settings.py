@@ -271,11 +271,13 @@ def _path(config: _Sound) -> Iterator[Fault]:
 
 def _layers(config: _Sound) -> Iterator[Fault]:
     layers = config["influence.layers"]
+    # The last layer is always there: fc has others only where hidden ones stand before it.
+    known = LAYERS[:-1] if config["model.head"] == "linear" else LAYERS
     for layer in () if isinstance(layers, str) else layers:
-        if layer.split(".")[0] not in LAYERS:
+        if layer.split(".")[0] not in known:
             yield Fault(
                 "influence.layers",
-                f"no ResNet has a layer {layer!r}; names begin with {', '.join(LAYERS)}",
+                f"there is no layer {layer!r} before the last; names begin with {', '.join(known)}",
             )
 
 

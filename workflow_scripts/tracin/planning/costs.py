@@ -27,6 +27,13 @@ PROBE_STEPS = 250  # of a fit, two thin products each, which take five times as 
 LIBRARIES = 2e8  # scikit-learn, SciPy and cleanlab once they are loaded
 
 
+def _usable_cores() -> int:
+    """Cores that this process may use; macOS can only say how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Data:
     """How many images each split has, and of how many classes."""
@@ -92,7 +99,7 @@ class Costs:
 
     def ingest(self, wildcards: Mapping[str, str]) -> Cost:
         stored = 3 * self.settings["dataset"]["stored_size"] ** 2
-        cores = min(4, len(os.sched_getaffinity(0)))
+        cores = min(4, _usable_cores())
         return Cost(
             seconds=self.data.images / self.rates["decode"] / cores,
             disk=self.data.images * stored,
