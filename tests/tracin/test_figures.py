@@ -106,7 +106,9 @@ def pixels(n: int = 40) -> np.ndarray:
 
 def test_short() -> None:
     assert short("cat", 18) == "cat"
-    assert short(LONG, 18) == LONG[:17] + "…"
+    assert short(LONG, 18) == LONG[:9].rstrip() + "…" + LONG[-8:].lstrip()
+    one, other = "Cherry_(including_sour)___healthy", "Cherry_(including_sour)___Powdery_mildew"
+    assert (short(one, 16), short(other, 16)) == ("Cherry_(…healthy", "Cherry_(…_mildew")
 
 
 def test_save_writes_png(tmp_path: Path) -> None:

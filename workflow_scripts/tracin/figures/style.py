@@ -64,16 +64,19 @@ def save(figure: Figure, *paths: str | Path) -> None:
 
 
 def short(text: object, length: int = 18) -> str:
-    """Return `text` on one line in at most `length` letters' width, ending in an ellipsis if cut.
+    """Return `text` on one line in at most `length` letters' width, cut in the middle if need be.
 
-    Control characters, which no font draws and SVG forbids, become a visible mark.
+    Names of classes often begin alike, or end alike. Control characters, which no font draws and SVG forbids, become a visible mark.
     """
     marked = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
     # The letters of East Asian scripts are twice as wide.
-    widths = np.cumsum([2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in marked])
-    if not marked or widths[-1] <= length:
+    widths = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in marked]
+    if sum(widths) <= length:
         return marked
-    return marked[: int(np.searchsorted(widths, length - 1, side="right"))].rstrip() + "…"
+    first, last = length // 2, (length - 1) // 2
+    before = int(np.searchsorted(np.cumsum(widths), first, side="right"))
+    after = int(np.searchsorted(np.cumsum(widths[::-1]), last, side="right"))
+    return f"{marked[:before].rstrip()}…{marked[len(marked) - after :].lstrip()}"
 
 
 def tail(text: object, length: int) -> str:
