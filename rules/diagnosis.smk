@@ -173,6 +173,8 @@ rule summarise:
         mispredictions=all_seeds("mispredictions.parquet"),
         appearances=all_seeds("diagnosis/appearances.parquet"),
         label_errors="results/{labels}/label_errors/estimate.json",
+        manifest="results/dataset/manifest.parquet",
+        labels=label_set,
         pixels="results/dataset/pixels.npy",
         page=shipped(BASE / "report" / "summary.html.jinja"),
         text=shipped(BASE / "report" / "summary.md.jinja"),

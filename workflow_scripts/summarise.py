@@ -8,7 +8,7 @@ import pandas as pd
 
 from tracin.files import write_json, write_text
 from tracin.runtime import start_log
-from tracin.summary import render_html, render_markdown, summarise
+from tracin.summary import contradictions, render_html, render_markdown, summarise
 
 start_log(snakemake.log[0])
 
@@ -25,6 +25,7 @@ found = summarise(
     dict(zip(seeds, map(pd.read_parquet, inputs.appearances), strict=True)),
     json.loads(text(inputs.label_errors)),
     snakemake.params.reviewed["top_n"],
+    contradictions(pd.read_parquet(inputs.manifest), pd.read_parquet(inputs.labels)),
 )
 pixels = np.load(inputs.pixels, mmap_mode="r")
 write_text(render_html(text(inputs.page), found, pixels), output.html)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tracin.files import write_json
-from tracin.summary import render_html, render_markdown, summarise
+from tracin.summary import contradictions, render_html, render_markdown, summarise
 
 HOSTILE = "<script>alert(1)</script>|*x*`[a](b)\n&amp;"
 ERRORS = {
@@ -27,7 +27,7 @@ CLEAN = ERRORS | {"estimated_errors": 0, "estimated_share": 0.0, "suggested_cut"
 
 
 def found(
-    seeds: int = 1, errors: dict[str, Any] = CLEAN, mistakes: int = 3, top_n: int = 200
+    seeds: int = 1, errors: dict[str, Any] = CLEAN, mistakes: int = 3, **more: int
 ) -> dict[str, Any]:
     wrong = pd.DataFrame(
         {
@@ -56,7 +56,7 @@ def found(
         dict.fromkeys(every, wrong),
         dict.fromkeys(every, counted),
         errors,
-        top_n,
+        **({"top_n": 200} | more),
     )
 
 
@@ -94,6 +94,16 @@ def test_numbers_and_json(tmp_path: Path) -> None:
     assert summary["most_harmful"][0]["test_images"] == 6
     assert len(summary["label_errors"]["pairs"]) == 5
     write_json(summary, tmp_path / "summary.json")
+
+
+def test_images_with_two_labels_come_first() -> None:
+    manifest = pd.DataFrame({"sha256": list("aabbccd"), "split": ["train"] * 5 + ["test"] * 2})
+    labels = pd.DataFrame({"label_index": [0, 1, 2, 2, 0, 1, 0], "keep": True})
+    assert contradictions(manifest, labels) == 2
+    labels.loc[1, "keep"] = False
+    assert contradictions(manifest, labels) == 0
+    step = found(contradicting=2)["next_steps"][0]
+    assert step["open"] == "results/dataset/conflicts.csv" and "2 training images" in step["do"]
 
 
 def test_the_review_page_may_hold_fewer_than_are_worth_it() -> None:

@@ -26,12 +26,13 @@ def summarise(
     counted: Mapping[int, pd.DataFrame],
     label_errors: dict[str, Any],
     top_n: int,
+    contradicting: int = 0,
 ) -> dict[str, Any]:
     """What the runs of one label set found, ready for JSON.
 
     Each mapping is by seed: the evaluation of the test split, the table of mispredictions, and
     appearances as from `tracin.crossref.appearances`. `label_errors` is what estimate.json says;
-    the review page shows `top_n` images.
+    the review page shows `top_n` images. `contradicting` is what `contradictions` counts.
     """
     runs = [_run(s, result, mispredictions[s]["split"]) for s, result in evaluations.items()]
     accuracies = [run["accuracy"] for run in runs]
@@ -47,9 +48,28 @@ def summarise(
         "confusions": _confusions(mispredictions),
         "label_errors": label_errors | {"pairs": label_errors["pairs"][:PAIRS]},
         "most_harmful": _most_harmful(counted),
-        "next_steps": _next_steps(label_set, list(evaluations), label_errors, top_n),
+        "next_steps": [
+            *_contradictions(contradicting),
+            *_next_steps(label_set, list(evaluations), label_errors, top_n),
+        ],
     }
     return found | {"short": _short(found)}
+
+
+def contradictions(manifest: pd.DataFrame, labels: pd.DataFrame) -> int:
+    """How many training images have the bytes of another one that is labelled otherwise."""
+    used = ((manifest["split"] == "train") & labels["keep"]).to_numpy()
+    groups = labels.loc[used, "label_index"].groupby(manifest.loc[used, "sha256"].to_numpy())
+    return int((groups.transform("nunique") > 1).sum())
+
+
+def _contradictions(images: int) -> list[dict[str, str]]:
+    if not images:
+        return []
+    what = (
+        f"Find the wrong labels among {images:,} training images with equal bytes and other labels"
+    )
+    return [{"do": what, "open": "results/dataset/conflicts.csv"}]
 
 
 def _run(seed: int, result: dict[str, Any], wrong: pd.Series) -> dict[str, Any]:

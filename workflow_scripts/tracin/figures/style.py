@@ -66,7 +66,8 @@ def save(figure: Figure, *paths: str | Path) -> None:
 def short(text: object, length: int = 18) -> str:
     """Return `text` on one line in at most `length` letters' width, cut in the middle if need be.
 
-    Names of classes often begin alike, or end alike. Control characters, which no font draws and SVG forbids, become a visible mark.
+    Names of classes often begin alike, or end alike. Control characters, which no font draws and
+    SVG forbids, become a visible mark.
     """
     marked = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in str(text))
     # The letters of East Asian scripts are twice as wide.
