@@ -66,9 +66,7 @@ def contradictions(manifest: pd.DataFrame, labels: pd.DataFrame) -> int:
 def _contradictions(images: int) -> list[dict[str, str]]:
     if not images:
         return []
-    what = (
-        f"Find the wrong labels among {images:,} training images with equal bytes and other labels"
-    )
+    what = f"Choose between the labels of {images:,} training images with equal bytes"
     return [{"do": what, "open": "results/dataset/conflicts.csv"}]
 
 
