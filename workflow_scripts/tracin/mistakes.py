@@ -42,10 +42,14 @@ def top_classes(probabilities: np.ndarray, classes: list[str], count: int = 3) -
 def evaluation(
     predictions: pd.DataFrame, classes: list[str], split: str = "test"
 ) -> dict[str, Any]:
-    """Accuracy, mean negative log-likelihood, per-class report and confusion matrix of a split."""
+    """Accuracy, mean negative log-likelihood, per-class report and confusion matrix of a split.
+
+    The report, and its means, are of the classes that the split has images of.
+    """
     rows = predictions[predictions["split"] == split]
     labels, predicted = rows["label_index"].to_numpy(), rows["predicted_index"].to_numpy()
     indices = list(range(len(classes)))
+    present = np.unique(labels).tolist()
     probabilities = np.stack(rows["probabilities"].to_list())
     own = probabilities[np.arange(len(labels)), labels]
     return {
@@ -57,8 +61,8 @@ def evaluation(
         "per_class": classification_report(
             labels,
             predicted,
-            labels=indices,
-            target_names=classes,
+            labels=present,
+            target_names=[classes[i] for i in present],
             output_dict=True,
             zero_division=0.0,
         ),
