@@ -117,6 +117,7 @@ rule suspects:
         ),
         labels="results/labels/{labels}.parquet",
         before="results/labels/original.parquet",
+        corrections=decisions_so_far,
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
     output:

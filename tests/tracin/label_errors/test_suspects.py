@@ -10,6 +10,7 @@ from tracin.label_errors.estimate import (
     estimate,
     expected_precision,
     joint_shares,
+    known_right,
     off_diagonal,
     shares_by,
     true_class,
@@ -59,6 +60,7 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
         MANIFEST,
         CLASSES,
         cut=1,
+        reviewed=np.zeros(3, bool),
     )
     assert table["train_id"].tolist() == [30, 10, 20] and table["rank"].tolist() == [1, 2, 3]
     assert table["suspected"].tolist() == [True, False, False]
@@ -68,6 +70,28 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     assert "prefers bee {0} (90% to 10%)" in first["reasons"]
     assert "3 of its 4 nearest neighbours" in first["reasons"]
     assert list(table.columns[-3:]) == EVIDENCE and table["suspicion"].between(0, 1).all()
+
+
+def test_what_a_person_decided_on_comes_last() -> None:
+    rows, labels = [[0.9, 0.1, 0], [0.8, 0.2, 0], [0.1, 0.9, 0]], [0, 0, 0]
+    table = suspect_table(
+        run(rows, labels, [0.0] * 3), EVEN, MANIFEST, CLASSES, 1, np.array([False, False, True])
+    )
+    assert table["train_id"].tolist() == [20, 10, 30]
+    assert table["reviewed"].tolist() == [False, False, True]
+    assert table["suspected"].tolist() == [True, False, False]
+
+
+def test_a_label_that_was_kept_leaves_the_estimate() -> None:
+    shares = np.array([[0.5, 0.25], [0.0, 0.25]])  # 5 right, 2.5 wrong as 0; 2.5 right as 1
+    probabilities = np.array([[0.2, 0.8]] * 8 + [[0.1, 0.9]] * 2)
+    labels, reviewed = np.array([0] * 8 + [1] * 2), np.arange(10) < 2
+    found = 10 * known_right(shares, probabilities, labels, reviewed)
+    np.testing.assert_allclose(found, [[6.6, 0.9], [0.0, 2.5]])
+    nobody = known_right(shares, probabilities, labels, np.zeros(10, bool))
+    np.testing.assert_allclose(nobody, shares)
+    everybody = known_right(shares, probabilities, labels, np.ones(10, bool))
+    assert everybody[0, 1] == 0.0
 
 
 def test_common_confusions_weigh_more() -> None:
@@ -87,7 +111,7 @@ def test_labels_learned_by_heart_take_the_say_from_transitions() -> None:
     assert weight(0.0) == 1.0 and weight(0.5) == 0.25 and weight(1.0) == 0.0
     known = run([[0.2, 0.4, 0.4]], [0], [0.0]).assign(memorised=np.float32(1.0))
     shares = np.array([[0.3, 0.08, 0.005], [0.0, 0.25, 0.0], [0.0, 0.0, 0.365]])
-    table = suspect_table(known, shares, MANIFEST, CLASSES, cut=1)
+    table = suspect_table(known, shares, MANIFEST, CLASSES, cut=1, reviewed=np.zeros(1, bool))
     assert table["suspicion"][0] == pytest.approx(0.8, rel=1e-5)
     assert "memorised" not in table.columns
 

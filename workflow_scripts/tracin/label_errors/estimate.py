@@ -79,6 +79,23 @@ def true_class(
     return softmax(products + by * transition[labels], axis=1)
 
 
+def known_right(
+    shares: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, reviewed: np.ndarray
+) -> np.ndarray:
+    """The joint [C, C] once a person has looked at some of the images, as decided since.
+
+    Their labels are right, whatever the `probabilities` [n, C] of `true_class` say: what those made
+    of them leaves the wrong labels. `reviewed` [n] tells which.
+    """
+    counts, given = shares * len(labels), labels[reviewed]
+    others = probabilities[reviewed].astype(np.float64)
+    others[np.arange(len(given)), given] = 0.0
+    np.subtract.at(counts, given, others)
+    np.add.at(counts, (given, given), others.sum(axis=1))
+    counts = counts.clip(min=0.0)
+    return np.asarray(counts / counts.sum())
+
+
 def off_diagonal(shares: np.ndarray) -> np.ndarray:
     """The same with a diagonal of zeros: the wrong labels."""
     return shares * (1.0 - np.eye(len(shares)))

@@ -79,21 +79,30 @@ def shares_of(
     return by * trained + (1.0 - by) * carried_over(others, trained, given, labels)
 
 
+def probabilities_of(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:
+    """Probability [n, C] of each class to be the true one, all votes together."""
+    labels = joined["label_index"].to_numpy(dtype=np.int64)
+    return true_class(products(joined), labels, shares, weight_of(joined))
+
+
 def suspect_table(
     joined: pd.DataFrame,
     shares: np.ndarray,
     manifest: pd.DataFrame,
     classes: Sequence[str],
     cut: int,
+    reviewed: np.ndarray,
 ) -> pd.DataFrame:
     """One row per training image, most suspicious first; equal ones by rising train_id.
 
+    Those that a person has decided on, `reviewed` [n], come after all others.
+
     Columns train_id, path, label, suggested_label, suggested_probability, suspicion (in [0, 1]:
-    1 - exp(-score)), rank (from 1), suspected (rank at most `cut`), reasons, the signals (larger:
-    more suspicious), and the evidence.
+    1 - exp(-score)), rank (from 1), suspected (rank at most `cut`), reviewed, reasons, the signals
+    (larger: more suspicious), and the evidence.
     """
     labels = joined["label_index"].to_numpy(dtype=np.int64)
-    probabilities = true_class(products(joined), labels, shares, weight_of(joined))
+    probabilities = probabilities_of(joined, shares)
     suggested, other = signals.strongest_other(probabilities, labels)
     names = np.array(classes, dtype=object)
     paths = manifest.set_index("sample_id")["path"]
@@ -108,7 +117,8 @@ def suspect_table(
     )
     scores = score(probabilities, joined["learned_late"].to_numpy(np.float64), labels)
     front["suspicion"] = (-np.expm1(-scores)).astype(np.float32)
-    order = np.lexsort((front["train_id"], -scores))
+    front["reviewed"] = reviewed
+    order = np.lexsort((front["train_id"], -scores, reviewed))
     given = signals.own(probabilities, labels)
     front["reasons"] = _reasons(joined, front, given)
     table = pd.concat([front, joined[signal_names(joined) + EVIDENCE]], axis=1).iloc[order]
