@@ -60,4 +60,4 @@ rule corrected:
 
 
 onsuccess:
-    print(summary("original"))
+    print(summary())

@@ -287,12 +287,13 @@ def run_results(labels):
     ]
 
 
-def summary(labels):
-    """What a finished run says at its end."""
+def summary():
+    """What a finished run says at its end: of the label set that was summed up last."""
     lines = []
-    path = Path(f"results/{labels}/summary.json")
-    if path.exists():
-        lines += json.loads(path.read_text(encoding="utf-8"))["short"]
+    paths = [Path(f"results/{labels}/summary.json") for labels in ("original", "corrected")]
+    if found := [path for path in paths if path.exists()]:
+        newest = max(found, key=lambda path: path.stat().st_mtime_ns)
+        lines += json.loads(newest.read_text(encoding="utf-8"))["short"]
     if given := [shipped(file) for file in workflow.overwrite_configfiles]:
         lines.append(
             f"Every command of this run ends with --configfile {' '.join(given)}: without it the demo is planned."
