@@ -96,6 +96,13 @@ def test_numbers_and_json(tmp_path: Path) -> None:
     write_json(summary, tmp_path / "summary.json")
 
 
+def test_without_mistakes_there_are_none_to_look_at() -> None:
+    assert "mistakes" in found(errors=CLEAN)["next_steps"][0]["open"]
+    assert [step["run"] for step in found(errors=CLEAN, mistakes=0)["next_steps"]] == [
+        "snakemake --report report.html"
+    ]
+
+
 def test_images_with_two_labels_come_first() -> None:
     manifest = pd.DataFrame({"sha256": list("aabbccd"), "split": ["train"] * 5 + ["test"] * 2})
     labels = pd.DataFrame({"label_index": [0, 1, 2, 2, 0, 1, 0], "keep": True})

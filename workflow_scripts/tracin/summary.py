@@ -50,7 +50,7 @@ def summarise(
         "most_harmful": _most_harmful(counted),
         "next_steps": [
             *_contradictions(contradicting),
-            *_next_steps(label_set, list(evaluations), label_errors, top_n),
+            *_next_steps(label_set, runs, label_errors, top_n),
         ],
     }
     return found | {"short": _short(found)}
@@ -103,7 +103,7 @@ def _most_harmful(counted: Mapping[int, pd.DataFrame]) -> list[dict[str, Any]]:
 
 
 def _next_steps(
-    label_set: str, seeds: list[int], label_errors: dict[str, Any], top_n: int
+    label_set: str, runs: list[dict[str, Any]], label_errors: dict[str, Any], top_n: int
 ) -> list[dict[str, str]]:
     """What to do, each with a file to open or a command to run."""
     folder = f"results/{label_set}"
@@ -116,8 +116,8 @@ def _next_steps(
             {"do": f"Decide on {cut} in a browser and save", "open": f"{folder}/review/index.html"},
             {"do": "Retrain on the corrected labels", "run": "snakemake --cores all corrected"},
         ]
-    else:
-        mistakes = f"{folder}/seed{seeds[0]}/figures/mistakes_explained.png"
+    elif mistaken := [run["seed"] for run in runs if run["mispredictions"]["test"]]:
+        mistakes = f"{folder}/seed{mistaken[0]}/figures/mistakes_explained.png"
         steps.append({"do": "Look at the mistakes and the images behind them", "open": mistakes})
     report = {
         "do": "Put every figure and table on one page",

@@ -118,7 +118,8 @@ def opponent_share(axes: Axes, shares: pd.DataFrame) -> None:
         axes.plot([], [], " ", label=f"no {missing[0]} test image")
     axes.set(xlabel="share of opponents", ylabel="share of the test images", xlim=(0, 1))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    # The legend's room above is no share.
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
     axes.margins(y=0.3)
     axes.legend(loc="upper right")
 
