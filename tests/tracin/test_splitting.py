@@ -124,6 +124,15 @@ def test_manifest_truth() -> None:
         build_manifest(images.assign(label="a"), {}, 0.2, 0.1, 3, 0.0, False)
 
 
+def test_classes_that_a_split_lacks_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    images = _images()
+    images["split"] = ["val" if n < 9 else "test" if n < 20 else "train" for n in range(60)]
+    images.loc[[1, 4, 7], "split"] = "train"  # those of class b
+    build_manifest(images, {}, 0.2, 0.1, 0, 0.0, False)
+    assert "the val split has no image of the classes ['b']" in caplog.text
+    assert "train split" not in caplog.text and "test split" not in caplog.text
+
+
 def test_names_that_look_alike_are_kept_apart_and_said(caplog: pytest.LogCaptureFixture) -> None:
     images = _images()
     images["label"] = images["label"].replace({"a": "B", "c": " b"}).astype("string")

@@ -218,6 +218,9 @@ def build_manifest(
             "Add images of another class."
         )
     frame["split"] = assign_splits(frame, test, val, seed)
+    for split, labels in frame.groupby("split")["label"]:
+        if lacking := sorted(set(classes) - set(labels)):
+            LOGGER.warning("the %s split has no image of the classes %s", split, lacking[:5])
     conflicts = find_conflicts(frame)
     frame["true_label"] = _true_labels(frame, class_names, truth_known or planted_noise > 0)
     frame["label"] = plant_noise(frame["label"], frame["split"], planted_noise, seed)
