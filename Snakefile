@@ -15,6 +15,7 @@ include: "rules/common.smk"
 include: "rules/config.smk"
 include: "rules/signals.smk"
 include: "rules/timed.smk"
+include: "rules/results.smk"
 
 
 wildcard_constraints:
