@@ -3,11 +3,12 @@
 Side by side, tests that share a run or a cluster go to one worker.
 """
 
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = copy_workflow(tmp_path_factory.mktemp("demo"))
     snakemake(folder, "--cores", CORES, prefix=without_network())
     return folder
+
+
+@pytest.fixture
+def spawning(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A platform that begins processes anew unless told otherwise, as macOS; none can be."""
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("spawn", force=True)
+    monkeypatch.setattr("multiprocessing.popen_spawn_posix.Popen", None)
+    yield
+    multiprocessing.set_start_method(before, force=True)

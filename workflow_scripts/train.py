@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from tracin.images import Augmentation, open_pixels
 from tracin.loss import Loss, balanced_class_weights
-from tracin.model import Architecture, build_model, load_backbone
+from tracin.model import Architecture, build_model, chosen_layers, load_backbone
 from tracin.recipe import Recipe, Run
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
@@ -23,6 +23,8 @@ samples = {s: read_samples(given.manifest, given.labels, s) for s in ("train", "
 torch.manual_seed(params.seed)
 architecture = Architecture(classes=len(classes), **params.architecture)
 model = build_model(architecture)
+if (layers := snakemake.config["influence"]["layers"]) != "head":
+    chosen_layers(model, layers)  # A misspelt name is refused now, not when training is done.
 for path in given.weights:
     load_backbone(model, load_file(path), path)
 labels = torch.from_numpy(samples["train"].labels)

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from safetensors.torch import save_file
 
 from tests.conftest import CORES, ROOT, snakemake
 from tests.rules.test_plan import jobs
 from tracin.label_errors.votes import read_votes
+from tracin.model import Architecture, build_model
 
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "cifar10n-animals"
 
@@ -112,3 +114,25 @@ def test_a_messy_folder(workflow: Path) -> None:
     assert "\n  1: the file is empty (" in output and "Traceback" not in output
     assert len(pd.read_csv(workflow / "results/logs/dataset/rejected.csv")) == 9
     assert (workflow / "results/labels/original.parquet").exists()
+
+
+def test_a_misspelt_layer_is_refused_before_training(workflow: Path) -> None:
+    (workflow / "overlay.yaml").write_text("influence: {layers: [layer4.7]}")
+    best = "results/original/seed0/best.safetensors"
+    output = snakemake(workflow, "--cores", "1", best, "--configfile", "overlay.yaml", check=False)
+    assert "influence.layers: 'layer4.7' holds no convolution" in output
+    assert "epoch 1" not in output and "Traceback" not in output
+    assert (workflow / "results/labels/original.parquet").exists()
+
+
+def test_another_file_of_weights_under_the_same_name_is_read(workflow: Path) -> None:
+    config = yaml.safe_load((workflow / "config.yaml").read_text())["model"]
+    facts = Architecture(config["architecture"], classes=2, stem=config["stem"])
+    weights = workflow / "mine.safetensors"
+    save_file(build_model(facts).state_dict(), weights)
+    (workflow / "overlay.yaml").write_text(f"model: {{weights: {weights.name}}}")
+    target = ("results/weights/backbone.safetensors", "--configfile", "overlay.yaml")
+    snakemake(workflow, "--cores", "1", *target)
+    assert jobs(snakemake(workflow, "-n", *target)) == {}
+    save_file(build_model(facts).state_dict(), weights)
+    assert jobs(snakemake(workflow, "-n", *target)) == {"weights": 1}

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tracin.model import Architecture, build_model
-from tracin.sketch import Sketcher, chosen_layers, projection
+from tracin.model import Architecture, build_model, chosen_layers
+from tracin.sketch import Sketcher, projection
 
 ALL = 10**6  # wider than any layer: identity projections
 

@@ -87,6 +87,7 @@ def run_training(
     return pd.read_parquet(folder / "table.parquet")
 
 
+@pytest.mark.usefixtures("spawning")
 def test_same_seed_same_weights_whatever_the_test_images_and_workers(tmp_path: Path) -> None:
     hashes = []
     runs: dict[str, dict[str, Any]] = {"a": {}, "b": {"test_seed": 1}, "c": {"workers": 2}}

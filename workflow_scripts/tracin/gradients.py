@@ -22,9 +22,10 @@ from tracin.checkpoints import load_checkpoint
 from tracin.errors import UserError
 from tracin.inference import forward
 from tracin.memory import halving
+from tracin.model import Layers
 from tracin.samples import Samples
 from tracin.shards import Factors, Sketches, by_slot, read_factors, save_shard
-from tracin.sketch import Layers, Sketcher
+from tracin.sketch import Sketcher
 
 __all__ = ["Beyond", "Factors", "by_slot", "extract_factors", "read_factors", "save_shard"]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tracin.errors import UserError
 from tracin.vision import models
+
+Layers = Literal["all"] | Sequence[str]
+SKETCHED = (nn.Linear, nn.Conv2d, nn.BatchNorm2d)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,33 @@ def final_linear(model: nn.Module) -> nn.Linear:
     layer = head[-1] if isinstance(head, nn.Sequential) else head
     assert isinstance(layer, nn.Linear)
     return layer
+
+
+def chosen_layers(model: nn.Module, layers: Layers) -> dict[str, nn.Module]:
+    """The modules that `layers` names, by name; a name also stands for all modules below it.
+
+    The final linear layer is left out: its gradient is kept exactly.
+
+    Raises:
+        UserError: a name is unknown, or stands for no layer that can be sketched.
+    """
+    known = {
+        name: module
+        for name, module in model.named_modules()
+        if type(module) in SKETCHED and module is not final_linear(model)
+    }
+    if layers == "all":
+        return known
+    below = {
+        wanted: [name for name in known if f"{name}.".startswith(f"{wanted}.")] for wanted in layers
+    }
+    for wanted, names in below.items():
+        if not names:
+            raise UserError(
+                f"influence.layers: {wanted!r} holds no convolution, linear or batch "
+                f"normalisation layer before the last. Known: {', '.join(known)}."
+            )
+    return {name: known[name] for name in known if any(name in names for names in below.values())}
 
 
 def folded(model: nn.Module) -> nn.Module:

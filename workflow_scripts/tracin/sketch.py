@@ -11,18 +11,16 @@ factors of layer gradients: Park et al., TRAK, ICML 2023; Choe et al., LoGra, 20
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tracin.errors import UserError
-from tracin.model import final_linear
-
-Layers = Literal["all"] | Sequence[str]
+from tracin.model import Layers, chosen_layers
 
 
 def projection(name: str, side: str, rows: int, width: int) -> Tensor:
@@ -148,33 +146,6 @@ KINDS: dict[type[nn.Module], type[Sketch]] = {
     nn.Conv2d: ConvSketch,
     nn.BatchNorm2d: NormSketch,
 }
-
-
-def chosen_layers(model: nn.Module, layers: Layers) -> dict[str, nn.Module]:
-    """The modules that `layers` names, by name; a name also stands for all modules below it.
-
-    The final linear layer is left out: its gradient is kept exactly.
-
-    Raises:
-        UserError: a name is unknown, or stands for no layer that can be sketched.
-    """
-    known = {
-        name: module
-        for name, module in model.named_modules()
-        if type(module) in KINDS and module is not final_linear(model)
-    }
-    if layers == "all":
-        return known
-    below = {
-        wanted: [name for name in known if f"{name}.".startswith(f"{wanted}.")] for wanted in layers
-    }
-    for wanted, names in below.items():
-        if not names:
-            raise UserError(
-                f"influence.layers: {wanted!r} holds no convolution, linear or batch "
-                f"normalisation layer before the last. Known: {', '.join(known)}."
-            )
-    return {name: known[name] for name in known if any(name in names for names in below.values())}
 
 
 class Sketcher:

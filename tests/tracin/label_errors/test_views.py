@@ -56,6 +56,7 @@ def test_nothing_is_erased_from_a_view(model) -> None:
     np.testing.assert_array_equal(found.probabilities, whole.probabilities)
 
 
+@pytest.mark.usefixtures("spawning")
 def test_views_do_not_depend_on_who_makes_them(model, monkeypatch) -> None:
     viewing = replace(CENTRE, random=2)
     one = see(model, PIXELS, SAMPLES, viewing, CPU)
