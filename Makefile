@@ -35,7 +35,7 @@ lint: $(STAMP)
 
 # The picture of all rules, without the arrows that others imply; wants Graphviz (apt-get install graphviz).
 rulegraph: $(STAMP)
-	set -o pipefail; snakemake --rulegraph dot 2> /dev/null | tred | dot -Tsvg > docs/rulegraph.svg
+	set -o pipefail; tmp=docs/.rulegraph.svg; snakemake --rulegraph dot 2> /dev/null | tred | dot -Tsvg -o "$$tmp" && mv "$$tmp" docs/rulegraph.svg
 
 # Lock what pyproject.toml asks for; ARGS=--upgrade renews all versions, ARGS='--upgrade-package NAME' one.
 lock:
