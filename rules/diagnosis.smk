@@ -92,6 +92,7 @@ rule cross_runs:
     input:
         predictions=all_seeds("predictions.parquet"),
         topk=all_seeds("influence/topk.parquet"),
+        labels="results/labels/{labels}.parquet",
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
     output:

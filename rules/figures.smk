@@ -101,8 +101,11 @@ rule plot_mistakes:
         "../envs/tables.yaml"
     params:
         code=library("plot_mistakes.py"),
-        rows=config["figures"]["mistakes"],
-        per_row=config["figures"]["per_mistake"],
+        # In one, as Snakemake compares values without their names.
+        counts={
+            "mistakes": config["figures"]["mistakes"],
+            "per_mistake": config["figures"]["per_mistake"],
+        },
     script:
         "../workflow_scripts/plot_mistakes.py"
 

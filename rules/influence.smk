@@ -71,7 +71,10 @@ rule tile:
         normalise=lambda wildcards: normalisation(wildcards.reader),
         precision=config["influence"]["precision"],
         slots=config["influence"]["checkpoints"],
-        tiles=config["influence"]["tiles"],
+        tiles=lambda wildcards: {
+            split: config["influence"]["tiles"][split]
+            for split in sorted({wildcards.reader, "train"})
+        },
         top_k=lambda wildcards: {"k": list_length(wildcards.reader)},
     script:
         "../workflow_scripts/tile.py"

@@ -11,7 +11,12 @@ start_log(snakemake.log[0])
 inputs, output, settings = snakemake.input, snakemake.output, snakemake.params.settings
 min_runs = settings["min_runs"]
 images, topk = read_runs(
-    settings["seeds"], inputs.predictions, inputs.topk, inputs.manifest, inputs.classes
+    settings["seeds"],
+    inputs.predictions,
+    inputs.topk,
+    inputs.labels,
+    inputs.manifest,
+    inputs.classes,
 )
 tables = cross_run_tables(images, topk, settings["influential"], min_runs)
 for name, table in tables.items():

@@ -14,8 +14,8 @@ save(
         pd.read_parquet(snakemake.input.topk),
         pd.read_parquet(snakemake.input.manifest),
         np.load(snakemake.input.pixels, mmap_mode="r"),
-        snakemake.params.rows,
-        snakemake.params.per_row,
+        snakemake.params.counts["mistakes"],
+        snakemake.params.counts["per_mistake"],
     ),
     snakemake.output.figure,
 )

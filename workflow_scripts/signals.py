@@ -17,9 +17,9 @@ given, params = snakemake.input, snakemake.params
 
 
 def slots(paths: list[str]):
-    """Shards come slot by slot, the same number for each."""
+    """Shards come slot by slot, the same number for each; sketches would be most of the memory."""
     size = len(paths) // params.slots
-    return by_slot([paths[i : i + size] for i in range(0, len(paths), size)])
+    return by_slot([paths[i : i + size] for i in range(0, len(paths), size)], sketches=False)
 
 
 train = read_samples(given.manifest, given.labels, "train")

@@ -1,5 +1,7 @@
 """What several runs agree on, by hand-made runs."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -14,6 +16,7 @@ from tracin.crossruns import (
     persistent_mispredictions,
     run_summary,
 )
+from tracin.results import read_runs
 
 
 def right(table: pd.DataFrame, *ids: int) -> pd.DataFrame:
@@ -85,6 +88,20 @@ def test_the_text_says_how_many_runs() -> None:
     assert "mean 0.4444 (from 0.3333 to 0.6667)" in text
     assert "Wrong in at least 2 runs: 2 images, 2 of them test images, 0 training images." in text
     assert accuracies(runs())[7] == pytest.approx(2 / 3)
+
+
+def test_removed_images_are_no_mistakes(tmp_path: Path) -> None:
+    table, ids = images().reset_index(), images().index
+    columns = ["sample_id", "split", "label_index", "predicted_index", "confidence"]
+    table[columns].to_parquet(predictions := tmp_path / "predictions.parquet")
+    table[["sample_id", "path", "true_label"]].to_parquet(manifest := tmp_path / "manifest.parquet")
+    (classes := tmp_path / "classes.json").write_text('["ant", "bee", "cat"]')
+    topk().to_parquet(lists := tmp_path / "topk.parquet")
+    keep = pd.DataFrame({"sample_id": ids, "keep": ids != 3})
+    keep.to_parquet(labels := tmp_path / "labels.parquet")
+    read, _ = read_runs([0], [predictions], [lists], labels, manifest, classes)
+    assert set(read[0].index) == set(ids) - {3}
+    assert 3 not in set(persistent_mispredictions(read, 1)["sample_id"])
 
 
 def test_runs_without_a_mistake() -> None:

@@ -15,7 +15,7 @@ from tracin.images import normalise, read_batch
 from tracin.influence import tile_scores
 from tracin.model import Architecture, build_model
 from tracin.samples import Samples
-from tracin.shards import Factors, Slot, by_slot, read_factors, save_shard
+from tracin.shards import Factors, Sketches, Slot, by_slot, read_factors, save_shard
 
 EXACT = Beyond("all", 10**6)
 
@@ -155,3 +155,13 @@ def test_a_shard_cut_short_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(UserError, match=rf"{path.name} is damaged or was cut short"):
         read_factors([path])
+
+
+def test_sketches_are_left_on_the_disk(tmp_path: Path) -> None:
+    sketches = {"head": Sketches(torch.ones(4, 7), 0.1)}
+    factors = Factors(torch.arange(4), torch.ones(4, 3), torch.ones(4, 2), sketches)
+    save_shard(factors, slice(0, 4), 4, 0.2, path := tmp_path / "0.safetensors")
+    (bare, rate), (whole, same) = read_factors([path], sketches=False), read_factors([path])
+    assert not bare.sketches and whole.sketches["head"].values.shape == (4, 7)
+    assert torch.equal(bare.errors, whole.errors) and rate == same
+    assert not any(slot.sketches for slot, _ in by_slot([[path]], sketches=False))

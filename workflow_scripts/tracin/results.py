@@ -34,12 +34,14 @@ def read_runs(
     seeds: Sequence[int],
     predictions: Sequence[Location],
     topk: Sequence[Location],
+    labels: Location,
     manifest: Location,
     classes: Location,
 ) -> tuple[dict[int, pd.DataFrame], dict[int, pd.DataFrame]]:
-    """Image tables and top-k lists of several runs, by seed."""
-    images = {
-        seed: read_images(path, manifest, classes)
-        for seed, path in zip(seeds, predictions, strict=True)
-    }
+    """Image tables, without images that a review removed, and top-k lists of runs, by seed."""
+    keep = pd.read_parquet(labels, columns=["sample_id", "keep"]).set_index("sample_id")["keep"]
+    images = {}
+    for seed, path in zip(seeds, predictions, strict=True):
+        table = read_images(path, manifest, classes)
+        images[seed] = table[keep.loc[table.index]]
     return images, {s: pd.read_parquet(p) for s, p in zip(seeds, topk, strict=True)}

@@ -17,7 +17,7 @@ def influence_on_classes(
     """Mean TracIn influence of each training image on the validation images of some classes.
 
     The mean over images of a dot product is the dot product with the mean gradient, so one mean
-    gradient per class and checkpoint replaces the matrix of all pairs.
+    gradient per class and checkpoint replaces the matrix of all pairs. Of the final layer only.
 
     Args:
         val: Gradient factors of the validation images and learning rate, slot by slot.

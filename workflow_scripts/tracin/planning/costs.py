@@ -67,6 +67,9 @@ class Costs:
         self.shard = (network.width * FLOAT) // (
             2 if settings["influence"]["shard_dtype"] == "float16" else 1
         )
+        self.factors = network.features + 1 + data.classes
+        # Pairs of a tile are of all that shards hold, those of the other rules of the head's part.
+        self.head_pairs = rates["pairs"] * network.width / self.factors
         self.rules: dict[str, Callable[[Mapping[str, str]], Cost]] = {
             "ingest": self.ingest,
             "train": self.train,
@@ -146,7 +149,7 @@ class Costs:
         images = self.data.splits["train"] + self.data.splits["val"]
         still = 1 + self.settings["train"]["augmentation"]["horizontal_flip"]
         moved = self.settings["label_errors"]["random_views"]
-        features = self.network.width * FLOAT
+        features = self.network.features * FLOAT
         # The still views once more through an earlier checkpoint.
         passes = (2 * still + moved) / self.rates["forward"] + moved / self.rates["augment"]
         return Cost(
@@ -204,24 +207,25 @@ class Costs:
     def signals(self, wildcards: Mapping[str, str]) -> Cost:
         images, classes = self.data.splits["train"], self.data.classes
         seconds, memory = self._neighbours()
-        width = min(DIRECTIONS, self.network.width)
+        width = min(DIRECTIONS, self.network.features)
         steps = 2 * PARTS * PROBE_STEPS  # the probe is fitted twice
-        products = images * classes * steps * 2 * 5 * width / self.network.width
+        products = images * classes * steps * 2 * 5 * width / self.factors
         others = self.settings["label_errors"]["folds"] + judges(self.settings)
         # Those of each network, all in one, and a copy.
         features = (3 * others + 5) * images * width * FLOAT
         return Cost(
-            seconds=seconds + products / self.rates["pairs"],
+            seconds=seconds + products / self.head_pairs,
             disk=images * (FLOAT * classes + 500),
-            host=LIBRARIES + max(memory, features),
+            # Gradients of the final layer: a slot, its shards and the next slot's.
+            host=LIBRARIES + max(memory, features, 3 * images * self.factors * FLOAT),
         )
 
     def votes(self, wildcards: Mapping[str, str]) -> Cost:
-        images, width = self.data.splits["train"], self.network.width
+        images, width = self.data.splits["train"], self.network.features
         directions = min(DIRECTIONS, width)
         return Cost(
             # Products for the principal directions, and for the coordinates along them.
-            seconds=images * (width + directions) / self.rates["pairs"],
+            seconds=images * (width + directions) / self.head_pairs,
             disk=images * FLOAT * (self.data.classes + directions + 3),
             host=LIBRARIES + 4 * images * width * FLOAT,
         )
@@ -233,6 +237,6 @@ class Costs:
     def _neighbours(self) -> tuple[float, float]:
         """Seconds and bytes of a search for the nearest training images of each."""
         images = self.data.splits["train"]
-        features = images * self.network.width * FLOAT
+        features = images * self.network.features * FLOAT
         found = min(images**2 * 2 * FLOAT, MOST_NEIGHBOURS)
-        return images**2 / self.rates["pairs"], 4 * features + found
+        return images**2 / self.head_pairs, 4 * features + found

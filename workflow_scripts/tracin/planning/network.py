@@ -22,6 +22,7 @@ class Network:
     weights: int
     kept: int  # per image of a training batch, for the backward pass
     passing: int  # per image of a forward pass, at its widest
+    features: int  # inputs of the final layer
     width: int  # numbers that a shard holds per image
 
 
@@ -39,10 +40,11 @@ def network_of(settings: Mapping[str, Any], classes: int) -> Network:
             module.register_forward_hook(note)
     with torch.inference_mode():
         model(torch.zeros(1, 3, size, size))
-    width = final_linear(model).in_features + 1 + classes
+    features = final_linear(model).in_features
+    width = features + 1 + classes
     if influence["layers"] != "head":
         sketcher = Sketcher(model, influence["layers"], influence["projection_dim"])
         width += sum(sketch.width for sketch in sketcher.sketches.values())
     weights = sum(t.numel() * t.element_size() for t in model.state_dict().values())
     # A block's input, its output on the way, and what is computed of it.
-    return Network(weights, sum(outputs), 3 * max(outputs), width)
+    return Network(weights, sum(outputs), 3 * max(outputs), features, width)
