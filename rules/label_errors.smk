@@ -36,6 +36,8 @@ rule views:
 
 rule fold_labels:
     """Leave the images of one fold out of a label set, which every rule then takes as any other."""
+    # Folds that can't be cut are to be said before the first training, not after.
+    priority: 1
     input:
         labels="results/labels/{base}.parquet",
         manifest="results/dataset/manifest.parquet",

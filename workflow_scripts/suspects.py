@@ -11,7 +11,7 @@ from tracin.label_errors.estimate import estimate, expected_precision, known_rig
 from tracin.label_errors.suspects import (
     EVIDENCE,
     averaged,
-    probabilities_of,
+    scores_of,
     shares_of,
     suspect_table,
 )
@@ -30,7 +30,7 @@ shares = shares_of(joined, before.loc[joined["train_id"]].to_numpy(np.int64), he
 decided = [pd.read_parquet(path, columns=["sample_id"]) for path in given.corrections]
 reviewed = joined["train_id"].isin(pd.concat(decided)["sample_id"] if decided else []).to_numpy()
 labels = joined["label_index"].to_numpy(np.int64)
-shares = known_right(shares, probabilities_of(joined, shares), labels, reviewed)
+shares = known_right(shares, scores_of(joined, shares), labels, reviewed)
 found = estimate(shares, len(joined), expected_precision(shares, held_out, val.labels), classes)
 manifest = pd.read_parquet(given.manifest, columns=["sample_id", "path"])
 table = suspect_table(joined, shares, manifest, classes, found["suggested_cut"], reviewed)

@@ -102,6 +102,14 @@ def test_conflicts() -> None:
     assert list(find_conflicts(images)["path"]) == ["0-0.png", "0-1.png"]
 
 
+def test_copies_that_planted_noise_tells_apart_are_conflicts() -> None:
+    images = _images()
+    twice = pd.concat([images, images.assign(path="copies/" + images["path"])], ignore_index=True)
+    manifest, _, conflicts = build_manifest(twice, {}, 0.2, 0.1, 3, 0.25, False)
+    kinds = manifest.groupby("sha256")["label"].nunique()
+    assert set(conflicts["sha256"]) == set(kinds.index[kinds > 1]) != set()
+
+
 def test_class_names_keep_nulls() -> None:
     mapped = map_class_names(pd.Series(["0", None, "z"]), {0: "zero"})  # type: ignore[dict-item]
     assert mapped.tolist()[::2] == ["zero", "z"] and mapped.isna().tolist() == [False, True, False]

@@ -121,7 +121,8 @@ def test_the_review_page_may_hold_fewer_than_are_worth_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("precision", "text"), [([0.5, 0.75], "50 to 75% are"), ([0.998, 1.0], "suspicious, 100% are")]
+    ("precision", "text"),
+    [([0.5, 0.75], "are, 50 to 75% of the"), ([0.998, 1.0], "are, 100% of the")],
 )
 def test_expected_precision_in_words(precision: list[float], text: str) -> None:
     assert text in markdown(found(errors=ERRORS | {"expected_precision": precision}))
@@ -150,7 +151,7 @@ def test_names_are_text_in_the_page(errors: dict[str, Any]) -> None:
     parsed = page(found(errors=errors))
     assert "script" not in parsed.tags and parsed.tags.count("img") == 5
     assert "<script>alert(1)</script>" in parsed.text
-    assert ("75% are expected" in " ".join(parsed.text.split())) is (errors is ERRORS)
+    assert ("75% of the" in " ".join(parsed.text.split())) is (errors is ERRORS)
 
 
 def test_names_are_text_in_markdown() -> None:

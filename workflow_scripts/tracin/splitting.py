@@ -221,7 +221,6 @@ def build_manifest(
     for split, labels in frame.groupby("split")["label"]:
         if lacking := sorted(set(classes) - set(labels)):
             LOGGER.warning("the %s split has no image of the classes %s", split, lacking[:5])
-    conflicts = find_conflicts(frame)
     frame["true_label"] = _true_labels(frame, class_names, truth_known or planted_noise > 0)
     frame["label"] = plant_noise(frame["label"], frame["split"], planted_noise, seed)
-    return frame[COLUMNS].reset_index(drop=True), classes, conflicts
+    return frame[COLUMNS].reset_index(drop=True), classes, find_conflicts(frame)

@@ -40,6 +40,8 @@ def test_forgetting_counts_falls_and_never_learned() -> None:
     # right wrong right wrong; always right; learned at the end; an epoch missed is no fall
     assert signals.forgetting(predicted, labels).tolist() == [2, 0, 0, 0]
     assert signals.forgetting(np.array([[1], [1]]), np.array([0])).tolist() == [2]
+    # The second epoch missed the sample, in the third it was wrong.
+    assert signals.forgetting(np.array([[0], [-1], [1]]), np.array([0])).tolist() == [1]
 
 
 def test_neighbours_of_a_line() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tracin.label_errors import signals
 from tracin.label_errors.estimate import (
+    LEANING,
     carried_over,
     estimate,
     expected_precision,
@@ -80,17 +81,22 @@ def test_what_a_person_decided_on_comes_last() -> None:
     assert table["train_id"].tolist() == [20, 10, 30]
     assert table["reviewed"].tolist() == [False, False, True]
     assert table["suspected"].tolist() == [True, False, False]
+    everybody = suspect_table(
+        run(rows, labels, [0.0] * 3), EVEN, MANIFEST, CLASSES, 1, np.ones(3, bool)
+    )
+    assert not everybody["suspected"].any()
 
 
 def test_a_label_that_was_kept_leaves_the_estimate() -> None:
     shares = np.array([[0.5, 0.25], [0.0, 0.25]])  # 5 right, 2.5 wrong as 0; 2.5 right as 1
-    probabilities = np.array([[0.2, 0.8]] * 8 + [[0.1, 0.9]] * 2)
-    labels, reviewed = np.array([0] * 8 + [1] * 2), np.arange(10) < 2
-    found = 10 * known_right(shares, probabilities, labels, reviewed)
-    np.testing.assert_allclose(found, [[6.6, 0.9], [0.0, 2.5]])
-    nobody = known_right(shares, probabilities, labels, np.zeros(10, bool))
+    labels, scores = np.array([0] * 8 + [1] * 2), -np.arange(10.0)
+    # Two of the three most suspicious labels 0; what else a person looked at says nothing of them.
+    reviewed = np.isin(np.arange(10), [0, 2, 7, 9])
+    found = 10 * known_right(shares, scores, labels, reviewed)
+    np.testing.assert_allclose(found, [[5 + 2.5 * 2 / 3, 2.5 / 3], [0.0, 2.5]])
+    nobody = known_right(shares, scores, labels, np.zeros(10, bool))
     np.testing.assert_allclose(nobody, shares)
-    everybody = known_right(shares, probabilities, labels, np.ones(10, bool))
+    everybody = known_right(shares, scores, labels, np.ones(10, bool))
     assert everybody[0, 1] == 0.0
 
 
@@ -166,16 +172,30 @@ def test_shares_are_those_of_the_weighted_geometric_mean_of_two_votes() -> None:
 
 
 def test_the_joint_of_other_images_is_carried_over_class_by_class() -> None:
-    # There half the labels 0 are wrong and all the labels 1 are right; of class 2 there is nothing.
+    # There half the labels 0 are wrong and all the labels 1 are right; of class 2 there is nothing,
+    # so a quarter of its labels, as of all, are wrong, where the other joint has wrong ones.
     others = np.array([[0.25, 0.25, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.0]])
     otherwise = np.array([[0.2, 0.0, 0.0], [0.0, 0.2, 0.0], [0.3, 0.0, 0.3]])
-    given = np.array([0] * 4 + [1] * 2 + [2] * 2)
-    wanted = np.array([[2, 2, 0], [0, 2, 0], [1, 0, 1]])
-    np.testing.assert_allclose(carried_over(others, otherwise, given, given) * 8, wanted)
+    given, many = np.array([0] * 4 + [1] * 2 + [2] * 2), np.array([1e12, 1e12, 0])
+    wanted = np.array([[2, 2, 0], [0, 2, 0], [0.5, 0, 1.5]])
+    np.testing.assert_allclose(
+        carried_over(others, many, otherwise, given, given) * 8, wanted, atol=1e-9
+    )
     # A review has found one of the two labels 0 that should be 1, and one that nobody expected.
     labels = np.array([1, 0, 0, 0] + [0, 1] + [2] * 2)
-    wanted = np.array([[2 + 1, 1, 0], [0, 2 + 1, 0], [1, 0, 1]])
-    np.testing.assert_allclose(carried_over(others, otherwise, given, labels) * 9, wanted)
+    wanted = np.array([[2 + 1, 1, 0], [0, 2 + 1, 0], [0.5, 0, 1.5]])
+    np.testing.assert_allclose(
+        carried_over(others, many, otherwise, given, labels) * 9, wanted, atol=1e-9
+    )
+
+
+def test_one_image_of_a_class_says_little_of_it() -> None:
+    # The one label 1 there is wrong, and of a hundred labels 0 none is.
+    others, seen = np.array([[100, 0], [1, 0]]) / 101, np.array([100, 1])
+    given = np.array([0] * 80 + [1] * 20)
+    found = carried_over(others, seen, np.eye(2) / 2, given, given) * 100
+    assert found[1, 0] == pytest.approx(20 * (1 + LEANING / 101) / (1 + LEANING))
+    assert found[0, 1] == pytest.approx(80 * LEANING / 101 / (100 + LEANING))
 
 
 def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:
@@ -210,11 +230,14 @@ def test_what_was_learned_by_heart_is_judged_on_held_out_images() -> None:
         for m in (0.0, 0.5, 1.0)
     )
     np.testing.assert_allclose(off_diagonal(none), 0.0, atol=1e-6)
-    np.testing.assert_allclose(all_of_it, joint_shares(sure, labels))
+    seen = np.bincount(labels)
+    wanted = carried_over(joint_shares(sure, labels), seen, none, labels, labels)
+    np.testing.assert_allclose(all_of_it, wanted)
+    np.testing.assert_allclose(all_of_it, joint_shares(sure, labels), atol=0.01)
     np.testing.assert_allclose(half, 0.25 * none + 0.75 * all_of_it)
     before = np.where(np.arange(300) < 10, (labels + 1) % 3, labels)
     reviewed = shares_of(trained.assign(memorised=np.float32(1)), before, sure, labels)
-    wanted = carried_over(joint_shares(sure, labels), none, before, labels)
+    wanted = carried_over(joint_shares(sure, labels), seen, none, before, labels)
     np.testing.assert_allclose(reviewed, wanted)
 
 

@@ -11,6 +11,8 @@ from scipy.special import softmax
 
 from tracin.label_errors import signals
 
+LEANING = 1.96**2  # images: what a 95% interval leans on beside those seen (Wilson, JASA 1927)
+
 
 def weight(memorised: float) -> float:
     """How much is left to a probe on a network's features, and to the transitions between classes.
@@ -42,26 +44,39 @@ def shares_by(products: np.ndarray, labels: np.ndarray, by: float) -> np.ndarray
 
 
 def carried_over(
-    shares: np.ndarray, otherwise: np.ndarray, given: np.ndarray, labels: np.ndarray
+    shares: np.ndarray,
+    seen: np.ndarray,
+    otherwise: np.ndarray,
+    given: np.ndarray,
+    labels: np.ndarray,
 ) -> np.ndarray:
     """The joint of other images as one of these: float [C, C].
 
     A label is as often wrong as there, whatever share of the images its class has here. What a
-    review has put right is no longer wrong.
+    review has put right is no longer wrong. A few images of a class say little of it: `LEANING`
+    more are thought beside them, with labels as often wrong as those of all classes together.
 
     Args:
-        shares: The joint of the others; for classes that they lack, `otherwise` says it.
+        shares: The joint of the others, and `seen` [C] how many have each label.
+        otherwise: A joint whose wrong labels say which classes the ones thought are of.
         given: Labels [n] before a review, and `labels` [n] those of now.
     """
-    rows = np.where(shares.sum(axis=1, keepdims=True) > 0, shares, otherwise)
-    sums = rows.sum(axis=1, keepdims=True)
-    rates = np.divide(rows, sums, out=np.eye(len(rows)), where=sums > 0)
-    counts = rates * np.bincount(given, minlength=len(rows))[:, None]
+    wrong = off_diagonal(shares).sum()
+    beside = wrong * _by_row(off_diagonal(otherwise), otherwise=1.0 - np.eye(len(shares)))
+    beside += (1.0 - wrong) * np.eye(len(shares))
+    rates = seen[:, None] * _by_row(shares, otherwise=beside) + LEANING * beside
+    counts = _by_row(rates) * np.bincount(given, minlength=len(shares))[:, None]
     changed = given != labels
     np.subtract.at(counts, (given[changed], labels[changed]), 1.0)
     np.add.at(counts, (labels[changed], labels[changed]), 1.0)
     counts = counts.clip(min=0.0)
     return np.asarray(counts / counts.sum())
+
+
+def _by_row(joint: np.ndarray, otherwise: np.ndarray | float = 0.0) -> np.ndarray:
+    """Rows that sum to one; those of zeros as `otherwise` has them."""
+    rows = np.where(joint.sum(axis=1, keepdims=True) > 0, joint, otherwise)
+    return np.asarray(rows / rows.sum(axis=1, keepdims=True))
 
 
 def true_class(
@@ -80,19 +95,21 @@ def true_class(
 
 
 def known_right(
-    shares: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, reviewed: np.ndarray
+    shares: np.ndarray, scores: np.ndarray, labels: np.ndarray, reviewed: np.ndarray
 ) -> np.ndarray:
     """The joint [C, C] once a person has looked at some of the images, as decided since.
 
-    Their labels are right, whatever the `probabilities` [n, C] of `true_class` say: what those made
-    of them leaves the wrong labels. `reviewed` [n] tells which.
+    Of each label, as many images as are wrong are the wrong ones: those of the highest `scores`
+    [n]. The labels of those among them that are `reviewed` [n] are known, and right by now.
     """
-    counts, given = shares * len(labels), labels[reviewed]
-    others = probabilities[reviewed].astype(np.float64)
-    others[np.arange(len(given)), given] = 0.0
-    np.subtract.at(counts, given, others)
-    np.add.at(counts, (given, given), others.sum(axis=1))
-    counts = counts.clip(min=0.0)
+    counts = shares * len(labels)
+    for label, wrong in enumerate(off_diagonal(counts).sum(axis=1)):
+        rows = np.flatnonzero(labels == label)
+        first = rows[np.argsort(-scores[rows], kind="stable")[: int(np.ceil(wrong))]]
+        known = counts[label] * (reviewed[first].mean() if len(first) else 0.0)
+        known[label] = 0.0
+        counts[label] -= known
+        counts[label, label] += known.sum()
     return np.asarray(counts / counts.sum())
 
 

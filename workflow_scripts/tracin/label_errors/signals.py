@@ -54,11 +54,14 @@ def area_under_margin(margins: np.ndarray) -> np.ndarray:
 def forgetting(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """How often a sample that was right became wrong, [n] (Toneva et al., ICLR 2019).
 
-    From predicted [E, n], -1 where an epoch missed the sample. A sample that was never right
-    counts E: it was never learned.
+    From predicted [E, n], -1 where an epoch missed the sample: it stays as it was before. A sample
+    that was never right counts E: it was never learned.
     """
     right = predicted == labels
-    forgotten = (right[:-1] & ~right[1:] & (predicted[1:] >= 0)).sum(axis=0)
+    for epoch in range(1, len(right)):
+        missed = predicted[epoch] < 0
+        right[epoch, missed] = right[epoch - 1, missed]
+    forgotten = (right[:-1] & ~right[1:]).sum(axis=0)
     return np.where(right.any(axis=0), forgotten, len(predicted)).astype(float)
 
 

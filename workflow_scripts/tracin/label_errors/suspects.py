@@ -76,13 +76,21 @@ def shares_of(
     by, labels = weight_of(joined), joined["label_index"].to_numpy(np.int64)
     trained = shares_by(products(joined), labels, by)
     others = joint_shares(held_out, held_out_labels)
-    return by * trained + (1.0 - by) * carried_over(others, trained, given, labels)
+    seen = np.bincount(held_out_labels, minlength=len(others))
+    return by * trained + (1.0 - by) * carried_over(others, seen, trained, given, labels)
 
 
 def probabilities_of(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:
     """Probability [n, C] of each class to be the true one, all votes together."""
     labels = joined["label_index"].to_numpy(dtype=np.int64)
     return true_class(products(joined), labels, shares, weight_of(joined))
+
+
+def scores_of(joined: pd.DataFrame, shares: np.ndarray) -> np.ndarray:
+    """The `score` [n] of each image."""
+    labels = joined["label_index"].to_numpy(dtype=np.int64)
+    late = joined["learned_late"].to_numpy(np.float64)
+    return score(probabilities_of(joined, shares), late, labels)
 
 
 def suspect_table(
@@ -98,8 +106,8 @@ def suspect_table(
     Those that a person has decided on, `reviewed` [n], come after all others.
 
     Columns train_id, path, label, suggested_label, suggested_probability, suspicion (in [0, 1]:
-    1 - exp(-score)), rank (from 1), suspected (rank at most `cut`), reviewed, reasons, the signals
-    (larger: more suspicious), and the evidence.
+    1 - exp(-score)), rank (from 1), suspected (rank at most `cut`, and not reviewed), reviewed,
+    reasons, the signals (larger: more suspicious), and the evidence.
     """
     labels = joined["label_index"].to_numpy(dtype=np.int64)
     probabilities = probabilities_of(joined, shares)
@@ -115,7 +123,7 @@ def suspect_table(
             "suggested_probability": other.astype(np.float32),
         }
     )
-    scores = score(probabilities, joined["learned_late"].to_numpy(np.float64), labels)
+    scores = scores_of(joined, shares)
     front["suspicion"] = (-np.expm1(-scores)).astype(np.float32)
     front["reviewed"] = reviewed
     order = np.lexsort((front["train_id"], -scores, reviewed))
@@ -123,7 +131,7 @@ def suspect_table(
     front["reasons"] = _reasons(joined, front, given)
     table = pd.concat([front, joined[signal_names(joined) + EVIDENCE]], axis=1).iloc[order]
     table.insert(6, "rank", np.arange(1, len(table) + 1, dtype=np.int32))
-    table.insert(7, "suspected", table["rank"] <= cut)
+    table.insert(7, "suspected", (table["rank"] <= cut) & ~table["reviewed"])
     return table.reset_index(drop=True)
 
 
