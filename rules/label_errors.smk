@@ -36,8 +36,6 @@ rule views:
 
 rule fold_labels:
     """Leave the images of one fold out of a label set, which every rule then takes as any other."""
-    # Folds that can't be cut are to be said before the first training, not after.
-    priority: 1
     input:
         labels="results/labels/{base}.parquet",
         manifest="results/dataset/manifest.parquet",
@@ -45,6 +43,8 @@ rule fold_labels:
         labels="results/labels/{base}-fold{fold}.parquet",
     log:
         "results/logs/{base}/fold_labels/{fold}.log",
+    # Folds that can't be cut are to be said before the first training, not after.
+    priority: 1
     conda:
         "../envs/torch.yaml"
     params:

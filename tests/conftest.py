@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 # Threads that compute on the same core wait for one another most of the time.
 CORES = str(max(1, (os.cpu_count() or 1) // WORKERS))
 os.environ.setdefault("OMP_NUM_THREADS", CORES)
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 # Tests that share a run or a cluster, by the start of their names: the longest first.
 SHARED = {
     "tests/slurm/": "cluster",

@@ -25,7 +25,7 @@ def test_handwritten_apostrophes_stay() -> None:
     assert unguard("'") == "'"
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1))
 def test_files_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list) -> None:
     path = tmp_path_factory.mktemp("cells") / "f.csv"

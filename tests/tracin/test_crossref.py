@@ -152,7 +152,7 @@ def test_other_images_in_one_table_are_an_error() -> None:
         image_table(predictions, manifest, CLASSES)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
 def test_counts_equal_plain_loops(seed: int, k: int) -> None:
     """Lists cut from a dense matrix, k up to more than half of the training images."""

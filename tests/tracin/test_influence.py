@@ -123,7 +123,7 @@ def save_blocks(slots: list[Factors], folder: Path, count: int) -> list[list[Pat
     return paths
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     n=st.integers(1, 30),
