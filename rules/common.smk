@@ -1,6 +1,7 @@
 import ast
 import hashlib
 import json
+import shlex
 import shutil
 import sys
 from functools import cache

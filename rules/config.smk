@@ -14,6 +14,7 @@ def check_config():
 
     schema = yaml_file(BASE / "rules" / "schemas" / "config.schema.yaml")
     faults = [*repeated_settings(workflow.configfiles), *setting_faults(config, schema)]
+    check_results()
     dataset = any(str(fault.where).startswith("dataset") for fault in faults)
     found = contradictions(config, {} if dataset else image_counts(), faults)
     reporting = any(word.partition("=")[0] == "--report" for word in sys.argv)
@@ -23,6 +24,22 @@ def check_config():
         lines = "\n  ".join(map(str, faults))
         # A SystemExit ends Snakemake with this text alone; any other exception adds a traceback.
         raise SystemExit(f"Error: the configuration is wrong; nothing was started.\n  {lines}")
+
+
+def check_results():
+    """Refuse to plan the demo over the results of other data: a command has lost its --configfile."""
+    from pyarrow.parquet import read_metadata
+
+    decoded = Path("results/dataset/images.parquet")
+    if config["dataset"]["source"] != "digits" or not (
+        workflow.is_main_process and decoded.exists()
+    ):
+        return
+    if read_metadata(decoded).num_rows != DIGITS:
+        raise SystemExit(
+            "Error: results/ holds another data set than the demo's digits; nothing was started. Add "
+            "the --configfile of its run, or give the demo a --directory of its own."
+        )
 
 
 def image_counts():

@@ -38,17 +38,34 @@ def run_results(labels):
     ]
 
 
+def own_options():
+    """What tells this run from the demo in a command: without it other data would be planned over its results."""
+    folder, files = workflow.overwrite_workdir, map(Path, workflow.overwrite_configfiles)
+    words = ["--directory", str(folder)] if folder else []
+    # Relative names are those of the folder where the next command is typed.
+    near = [
+        f.relative_to(Path.cwd()) if not folder and f.is_relative_to(Path.cwd()) else f
+        for f in files
+    ]
+    if near:
+        words += ["--configfile", *map(str, near)]
+    if changed := workflow.config_settings.config:
+        words += ["--config", *(f"{name}={json.dumps(value)}" for name, value in changed.items())]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
 def summary():
     """What a finished run says at its end: of the label set that was summed up last."""
     lines = []
     paths = [Path(f"results/{labels}/summary.json") for labels in ("original", "corrected")]
     if found := [path for path in paths if path.exists()]:
         newest = max(found, key=lambda path: path.stat().st_mtime_ns)
-        lines += json.loads(newest.read_text(encoding="utf-8"))["short"]
-    if given := [shipped(file) for file in workflow.overwrite_configfiles]:
-        lines.append(
-            f"Every command of this run ends with --configfile {' '.join(given)}: without it the demo is planned."
-        )
+        found = json.loads(newest.read_text(encoding="utf-8"))
+        lines += found["short"]
+        for step in found["next_steps"]:
+            lines.append(f"{step['do']}: {step.get('open') or step['run'] + own_options()}")
+    if own_options():
+        lines.append(f"Every other command of this run ends so too:{own_options()}")
     comparison = Path("results/comparison/summary.txt")
     if comparison.exists():
         verdict = comparison.read_text(encoding="utf-8").splitlines()[0]

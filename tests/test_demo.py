@@ -135,9 +135,13 @@ def test_the_run_ends_with_its_summary(demo: Path) -> None:
     assert len(summary["most_harmful"]) == 5
     (demo / RUN / "figures/top_helpful_images.png").unlink()
     (demo / "small.yaml").write_text("compute: {batch_size: 128}")
-    output = snakemake(demo, "--cores", "1", "--configfile", "small.yaml")
+    options = ("--configfile", "small.yaml", "--config", "compute={device: cpu}")
+    output = snakemake(demo, "--cores", "1", *options)
     assert all(line in output for line in summary["short"])
-    assert "Every command of this run ends with --configfile small.yaml:" in output
+    own = """--configfile small.yaml --config 'compute={"device": "cpu"}'"""
+    for step in summary["next_steps"]:
+        assert f"{step['do']}: {step.get('open') or step['run'] + ' ' + own}\n" in output
+    assert f"Every other command of this run ends so too: {own}\n" in output
 
 
 def test_data_that_moved_away_is_not_taken_for_other_data(demo: Path) -> None:

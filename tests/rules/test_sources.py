@@ -105,6 +105,10 @@ def test_a_messy_folder(workflow: Path) -> None:
         "fifo.png": "no regular file but a folder, FIFO, socket or device",
     }
     assert jobs(snakemake(workflow, "-n", *target)) == {}
+    # Without its --configfile a command would put the demo in its place.
+    output = snakemake(workflow, "--cores", "1", target[0], check=False)
+    assert "results/ holds another data set than the demo's digits" in output
+    assert len(pd.read_parquet(dataset / "manifest.parquet")) == 24
     shutil.copyfile(workflow / "raw/line\nbreak/0.png", workflow / "raw/line\nbreak/1.png")
     assert "ingest" in jobs(snakemake(workflow, "-n", *target))
     overlay["dataset"]["max_rejected"] = 0.05

@@ -127,7 +127,7 @@ def _next_steps(
 
 
 def _short(found: dict[str, Any]) -> list[str]:
-    """The summary in a few lines, for the end of a run."""
+    """The summary in a few lines, for the end of a run, which adds the next steps."""
     accuracy, runs = found["accuracy"], found["runs"]
     several = f", mean of {len(runs)} runs" if len(runs) > 1 else ""
     wrong = sum(run["mispredictions"]["test"] for run in runs) / len(runs)
@@ -144,7 +144,6 @@ def _short(found: dict[str, Any]) -> list[str]:
     lines.append(
         f"about {errors['estimated_errors']:,} of {errors['images']:,} training labels look wrong"
     )
-    lines += [f"{step['do']}: {step.get('run') or step['open']}" for step in found["next_steps"]]
     return [*lines, f"All of it on one page: results/{found['label_set']}/summary.html"]
 
 
