@@ -91,7 +91,7 @@ def test_numbers_and_json(tmp_path: Path) -> None:
     assert summary["runs"][2]["mispredictions"] == {"test": 3, "val": 0, "train": 0}
     assert [row["train_id"] for row in summary["most_harmful"]] == [7, 6, 5, 4, 3]
     assert summary["most_harmful"][0]["total_influence"] == 3 * -14.0
-    assert summary["most_harmful"][0]["test_images"] == 6
+    assert summary["most_harmful"][0]["appearances"] == 6
     assert len(summary["label_errors"]["pairs"]) == 5
     write_json(summary, tmp_path / "summary.json")
 
@@ -122,7 +122,7 @@ def test_the_review_page_may_hold_fewer_than_are_worth_it() -> None:
 
 @pytest.mark.parametrize(
     ("precision", "text"),
-    [([0.5, 0.75], "are, 50 to 75% of the"), ([0.998, 1.0], "are, 100% of the")],
+    [([0.5, 0.75], "wrong, 50 to 75% of the"), ([0.998, 1.0], "wrong, 100% of the")],
 )
 def test_expected_precision_in_words(precision: list[float], text: str) -> None:
     assert text in markdown(found(errors=ERRORS | {"expected_precision": precision}))

@@ -95,7 +95,7 @@ def _most_harmful(counted: Mapping[int, pd.DataFrame]) -> list[dict[str, Any]]:
     table = joined.groupby("train_id", as_index=False).agg(
         path=("path", "first"),
         label=("label", "first"),
-        test_images=("appearances", "sum"),
+        appearances=("appearances", "sum"),
         total_influence=("total_influence", "sum"),
     )
     harmful = table[table["total_influence"] < 0].sort_values(["total_influence", "train_id"])

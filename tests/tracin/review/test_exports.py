@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.tracin.review.tables import review_data
 from tracin.errors import UserError
 from tracin.manifests import list_manifest
-from tracin.review.exports import export_tree, file_name, kept_images, label_issues
+from tracin.review.exports import export_tree, file_name, folder_name, kept_images, label_issues
 
 DATA = review_data()
 
@@ -85,6 +85,13 @@ def test_names_stay_in_their_folder_and_apart(one: str, other: str) -> None:
     assert not set(file_name(one)) & set('/\\:*?"<>|\x00\n')
     assert not file_name(one).startswith(".")
     assert (file_name(one) == file_name(other)) == (one == other)
+
+
+def test_long_classes_have_folders_of_their_own() -> None:
+    long = ["x" * 300, "x" * 299, "\u6f22" * 100, "?" * 100, "short"]
+    names = [folder_name(label) for label in long]
+    assert len(set(names)) == 5 and names[-1] == "short"
+    assert max(len(name.encode()) for name in names) < 256
 
 
 def test_issues_have_cleanlabs_columns() -> None:

@@ -52,7 +52,7 @@ def _seeds(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_ylim(top=min(axes.get_ylim()[1], 1.002))
     title = "Test accuracy" if len(rows) == 1 else f"Test accuracy of {len(rows)} seeds"
     axes.set(title=title, ylabel="share of images right")
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_locator(MaxNLocator(6))
 
 

@@ -98,7 +98,7 @@ def _places(images: pd.DataFrame, root: Path) -> Iterator[tuple[Any, Path, Path]
         original = file_name(PurePosixPath(str(row.path)).name)
         name = f"{row.sample_id:06d}-{original.encode()[-LONGEST_NAME:].decode(errors='ignore')}"
         source = root / from_text(str(row.path))
-        yield row, source, Path(str(row.split)) / file_name(str(row.label)) / name
+        yield row, source, Path(str(row.split)) / folder_name(str(row.label)) / name
 
 
 def file_name(text: str) -> str:
@@ -106,3 +106,12 @@ def file_name(text: str) -> str:
     name = UNSAFE.sub(lambda match: quote(match[0], safe=""), text)
     # "." and ".." are folders, and what starts with a dot is hidden.
     return f"%2E{name[1:]}" if name.startswith(".") else name
+
+
+def folder_name(label: str) -> str:
+    """`file_name`, with a digest in place of what no file system has room for."""
+    whole = file_name(label).encode()
+    if len(whole) <= LONGEST_NAME:
+        return whole.decode()
+    digest = hashlib.sha256(label.encode()).hexdigest()[:12]
+    return f"{whole[: LONGEST_NAME - 13].decode(errors='ignore')}~{digest}"
