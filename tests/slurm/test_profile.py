@@ -1,15 +1,12 @@
 """The two profiles by dry runs and as data; no Slurm is needed."""
 
 import re
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 import yte
-from snakemake_executor_plugin_slurm import Executor
 
 from tests.conftest import ROOT, snakemake
 from tests.rules.test_plan import jobs
@@ -57,19 +54,6 @@ def test_memory_and_time_grow_with_the_attempt() -> None:
         for name in {"mem_mb", "runtime"} & set(settings):
             assert settings[name].startswith("attempt * ")
     assert given["retries"] >= 2
-
-
-def test_a_retry_is_in_no_array_with_first_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin requests what the first job of an array needs for all of them."""
-    arrays: list[list[int]] = []
-
-    def submit(_: Executor, jobs: list[SimpleNamespace]) -> None:
-        arrays.append([job.attempt for job in jobs])
-
-    monkeypatch.setattr(Executor, "_submit_array_jobs", submit)
-    runpy.run_path(str(ROOT / "rules/arrays.smk"))
-    Executor._submit_array_jobs(None, [SimpleNamespace(attempt=a) for a in (1, 2, 1, 3)])
-    assert arrays == [[1, 1], [2], [3]]
 
 
 def test_the_profile_is_found_by_path_and_by_name(
