@@ -16,7 +16,7 @@ import psutil
 
 HERE = Path(__file__).resolve().parent
 GPUS_PER_NODE = 2
-GROUPS = ("dataset", "findings")
+GROUPS = ("dataset",)
 UNITS = {"M": 1, "G": 1024}
 
 

@@ -48,6 +48,11 @@ def test_arrays_are_of_rules_without_a_group_and_without_limits() -> None:
     assert given["jobs"] == "unlimited" and given["set-resource-scopes"] == {"gpu": "local"}
 
 
+def test_a_job_that_fails_takes_no_finding_with_it() -> None:
+    """Of a group that fails, Snakemake deletes the outputs of all jobs."""
+    assert set(profile()["groups"]) == {"manifest", "label_set"}
+
+
 def test_memory_and_time_grow_with_the_attempt() -> None:
     given = profile()
     for settings in (given["default-resources"], *given["set-resources"].values()):
