@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import torch
 from safetensors.torch import load_file
 
@@ -13,13 +14,15 @@ from tracin.recipe import Recipe, Run
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
 from tracin.training import train
-from tracin.training_state import file_stamp
+from tracin.training_state import pixels_digest
 
 start_log(snakemake.log[0])
 device = pick_device(snakemake.resources.device, snakemake.threads)
 given, params = snakemake.input, snakemake.params
 classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
 samples = {s: read_samples(given.manifest, given.labels, s) for s in ("train", "val")}
+pixels = open_pixels(given.pixels)
+files = pd.read_parquet(given.manifest, columns=["sha256"])["sha256"]
 torch.manual_seed(params.seed)
 architecture = Architecture(classes=len(classes), **params.architecture)
 model = build_model(architecture)
@@ -35,7 +38,7 @@ run = Run(
     architecture=architecture,
     loss=Loss(weights, params.label_smoothing),
     recipe=Recipe(**params.recipe, augmentation=Augmentation(**params.augmentation)),
-    pixels=open_pixels(given.pixels),
+    pixels=pixels,
     train=samples["train"],
     val=samples["val"],
     device=device,
@@ -45,7 +48,7 @@ run = Run(
     workers=snakemake.resources.workers,
     origin={
         "training code": params.code,
-        "pixels": file_stamp(given.pixels),
+        "pixels": pixels_digest(pixels, files),
     },
 )
 best, table, dynamics = map(Path, snakemake.output[:3])
