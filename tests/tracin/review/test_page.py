@@ -78,6 +78,10 @@ def test_storage_key_tells_data_sets_and_label_sets_apart() -> None:
     one, other = review_data(), review_data(paths=["new.png"])
     assert fingerprint(one.manifest) == fingerprint(one.manifest.iloc[::-1])
     assert fingerprint(one.manifest) != fingerprint(other.manifest)
+    for column, value in {"split": "val", "label": "dog"}.items():
+        changed = one.manifest.copy()
+        changed.loc[0, column] = value
+        assert fingerprint(one.manifest) != fingerprint(changed)
     corrected = review_data(name="corrected")
     assert page_data(one, 3, 1)["key"] != page_data(corrected, 3, 1)["key"]
 

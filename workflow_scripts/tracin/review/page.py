@@ -76,10 +76,14 @@ def page_data(data: ReviewData, top_n: int, threads: int) -> dict[str, Any]:
 
 
 def fingerprint(manifest: pd.DataFrame) -> str:
-    """Stands for the images, whatever their order: 16 digits of a SHA-256 of paths and bytes."""
+    """Stands for images, splits and labels, whatever their order: 16 digits of a SHA-256.
+
+    Decisions about other splits or labels are another review's. The labels are the original ones,
+    so the corrections of a round leave the fingerprint as it is.
+    """
     digest = hashlib.sha256()
-    for path, sha256 in sorted(zip(manifest["path"], manifest["sha256"], strict=True)):
-        digest.update(json.dumps([path, sha256]).encode())
+    for row in sorted(manifest[["path", "sha256", "split", "label"]].itertuples(index=False)):
+        digest.update(json.dumps(row).encode())
     return digest.hexdigest()[:16]
 
 
