@@ -101,18 +101,38 @@ def test_unreadable_files_change_nothing(
 
 
 def test_rows_that_do_not_fit_are_listed(opened: Opener, tmp_path: Path) -> None:
-    page = opened(review_data())
-    press(page, "Enter", "Enter", "Enter")
+    data = review_data()
+    page = opened(replace(data, suspects=data.suspects.head(18)))
+    press(page, "Enter", "Enter", "Enter", "Enter")
     path = saved(page, tmp_path)
     lines = path.read_text().splitlines()
+    lines[4] = lines[4].replace("Z", "")
+    # A training image that the page doesn't show, one with other bytes, a test image, none at all.
+    content, label_of = (
+        dict(zip(data.manifest["path"], data.manifest[column], strict=True))
+        for column in ("sha256", "label")
+    )
+    for name, sha256 in [
+        ("cat/18.png", content["cat/18.png"]),
+        ("cat/19.png", "0" * 64),
+        ("cat/21.png", content["cat/21.png"]),
+        ("cat/99.png", "0" * 64),
+    ]:
+        label = label_of.get(name, "cat")
+        lines.append(f'"{name}","{sha256}","keep","","{label}","",""')
     lines[1] = lines[1].replace('"cow"', '"lion"')
     lines[2] = lines[2].replace(lines[2].split(",")[1], '"' + "0" * 64 + '"')
     path.write_text("\n".join(lines))
-    press(page, "u", "u", "u")
+    press(page, "u", "u", "u", "u")
     page.set_input_files("#file", path)
     page.wait_for_selector("#loaded[open]")
     faults = page.locator("#loaded-rows td:last-child").all_inner_texts()
-    assert faults == ["unknown class", "the image changed since"]
+    unknown = "no training image has this path, content and label"
+    late = "decided_at is not a time with a time zone"
+    assert faults == ["unknown class", "the image changed since", late, *[unknown] * 3]
+    assert page.inner_text("#loaded-title") == "2 decisions loaded, 6 not"
+    page.click("#keep-mine")
+    assert set(decisions(saved(page, tmp_path))) == {"cat/2.png", "cat/18.png"}
     assert states(page)[:3] == ["undecided", "undecided", "relabelled"]
 
 

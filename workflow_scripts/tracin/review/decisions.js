@@ -4,6 +4,7 @@
 
 const COLUMNS = ["path", "sha256", "action", "label", "previous_label", "note", "decided_at"];
 const LONGEST_HISTORY = 1000;
+const DATE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?$/;
 // Everything that the page says is wrong; docs/errors.md lists it.
 const PROBLEMS = {
   unreadable: (file, reason) => `${file} can't be read: ${reason}.`,
@@ -11,8 +12,10 @@ const PROBLEMS = {
   columns: (names) => `it has no column ${names}`,
   noDecision: "not a decision",
   unknownClass: "unknown class",
+  noDate: "decided_at is not a time with a time zone",
   otherImage: "the image changed since",
   otherLabel: "the label changed since",
+  noSuchImage: "no training image has this path, content and label",
   noSuchClass: "No class has this name.",
   notRemembered: "This browser does not remember decisions: save often.",
 };
@@ -181,12 +184,12 @@ class Decisions {
   }
 
   /** Take over a file's rows where nothing speaks against it; the rest, with what was said here. */
-  load(rows, items, classes) {
+  load(rows, known) {
     const conflicts = [];
     let taken = 0;
     for (const { line, decision, note } of rows) {
       const here = this.byPath.get(decision.path);
-      const fault = faultOf(decision, items.get(decision.path), classes);
+      const fault = faultOf(decision, known);
       if (fault) {
         conflicts.push({ line, decision, fault });
       } else if (here && here.outcome !== decision.outcome) {
@@ -201,11 +204,29 @@ class Decisions {
   }
 }
 
-/** Why a file's row can't be used, or undefined. */
-function faultOf(decision, item, classes) {
+/** CRC-32, as zlib counts it, of what a row says about its image. */
+function checksum({ path, sha256, previous }) {
+  let crc = -1;
+  for (const byte of new TextEncoder().encode([path, sha256, previous].join("\0"))) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1));
+  }
+  return ~crc >>> 0;
+}
+
+/** The checksums of all training images, of which the page shows some. */
+function readChecksums(base64) {
+  return new Set(new Uint32Array(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)).buffer));
+}
+
+/** Why a file's row can't be used, as the rule that reads the saved file would find, or undefined. */
+function faultOf(decision, { items, classes, training }) {
+  const item = items.get(decision.path);
   if (!decision.path || decision.outcome === undefined) return PROBLEMS.noDecision;
+  if (!DATE.test(decision.decidedAt)) return PROBLEMS.noDate;
   if (decision.outcome !== null && !classes.includes(decision.outcome)) return PROBLEMS.unknownClass;
   if (item && item.sha256 !== decision.sha256) return PROBLEMS.otherImage;
   if (item && item.original !== decision.previous) return PROBLEMS.otherLabel;
+  if (!training.has(checksum(decision))) return PROBLEMS.noSuchImage;
   return undefined;
 }

@@ -4,6 +4,7 @@ const source = byId("data");
 const data = JSON.parse(source.textContent);
 source.textContent = "";
 const items = new Map(data.items.map((item) => [item.path, item]));
+const known = { items, classes: data.classes, training: readChecksums(data.training) };
 const decisions = new Decisions(data.key, data.decisions);
 const view = new View(data, decisions);
 let visible = data.items;
@@ -116,7 +117,7 @@ async function load() {
   byId("file").value = "";
   if (!file) return;
   try {
-    const result = decisions.load(readCorrections(await file.text()), items, data.classes);
+    const result = decisions.load(readCorrections(await file.text()), known);
     refresh();
     view.say(`${result.taken} decisions loaded.`);
     if (result.conflicts.length) listConflicts(result);

@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,7 @@ def page_data(data: ReviewData, top_n: int, threads: int) -> dict[str, Any]:
         "key": f"tracin-review:{fingerprint(data.manifest)}:{data.name}",
         "labels": data.name,
         "classes": data.classes,
+        "training": checksums(data.manifest),
         "estimate": dict(data.estimate),
         "items": items,
         "images": {i: facts.loc[i].to_list() for i in sorted(shown | set(suspects))},
@@ -85,6 +87,17 @@ def fingerprint(manifest: pd.DataFrame) -> str:
     for row in sorted(manifest[["path", "sha256", "split", "label"]].itertuples(index=False)):
         digest.update(json.dumps(row).encode())
     return digest.hexdigest()[:16]
+
+
+def checksums(manifest: pd.DataFrame) -> str:
+    """By these the page knows the training images: base64 of a little-endian CRC-32 of each.
+
+    Four bytes for each of path, bytes and original label tell a file of another data set apart.
+    """
+    train = manifest[manifest["split"] == "train"]
+    texts = train["path"] + "\0" + train["sha256"] + "\0" + train["label"]
+    sums = np.array([zlib.crc32(text.encode()) for text in texts], dtype="<u4")
+    return base64.b64encode(sums.tobytes()).decode("ascii")
 
 
 def mistakes_of(data: ReviewData, suspects: np.ndarray) -> dict[int, list[dict[str, Any]]]:
