@@ -60,6 +60,42 @@ def test_decisions_that_the_label_set_got_since_are_taken_over(
     assert states(page)[3:6] == ["kept", "removed", "removed"]
 
 
+def test_rows_taken_out_of_the_file_are_gone(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, *["x"] * 4)
+    table = corrections_table(read_corrections(saved(page, tmp_path), SCHEMA), pd.Series(range(4)))
+    page = opened(review_data(name="corrected", corrections=table))
+    press(page, "Home", "j", "Space")
+    page = opened(review_data(name="corrected", corrections=table.tail(2)))
+    assert states(page)[:5] == ["undecided", "kept", "removed", "removed", "undecided"]
+    cells = page.locator("#loaded-rows td").all_inner_texts()
+    assert cells == ["", "cat/1.png", "keep cow", "undecided"]
+    page.click("#take-file")
+    expect(page.locator("#row-1")).to_have_attribute("data-state", "undecided")
+    assert set(decisions(saved(page, tmp_path))) == {"cat/2.png", "cat/3.png"}
+    reload(page)
+    assert not page.is_visible("#loaded")
+
+
+def test_an_older_page_that_is_still_open_takes_nothing_away(
+    opened: Opener, tmp_path: Path
+) -> None:
+    page = opened(review_data())
+    press(page, *["x"] * 4)
+    table = corrections_table(read_corrections(saved(page, tmp_path), SCHEMA), pd.Series(range(4)))
+    older = opened(review_data(name="corrected", corrections=table.head(3)))
+    newer = opened(review_data(name="corrected", corrections=table.tail(3)))
+    for page in (older, newer):
+        expect(page.locator("#row-3")).to_have_attribute("data-state", "removed")
+        expect(page.locator("#row-0")).to_have_attribute("data-state", "undecided")
+    press(older, "End", "x")
+    expect(newer.locator("#row-19")).to_have_attribute("data-state", "removed")
+    press(newer, "k", "Space")
+    assert len(decisions(saved(newer, tmp_path))) == 5
+    expect(older.locator("#row-3")).to_have_attribute("data-state", "removed")
+    assert decisions(saved(older, tmp_path)) == decisions(saved(newer, tmp_path))
+
+
 def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> None:
     page = opened(review_data())
     press(page, "Enter", "x", "Space")

@@ -88,24 +88,59 @@ class Decisions {
     this.byPath = new Map();
     this.notes = new Map();
     this.history = [];
-    this.given = given.map(fromRow);
+    this.given = new Map(given.map(fromRow).map((row) => [row.decision.path, row]));
     this.known = new Map();
     this.restore();
     this.disputed = this.renew();
   }
 
-  /** Take over what the label set's decisions say anew since this browser last kept some; the rest. */
+  /**
+   * Take over what the label set's decisions say otherwise than they did when this browser last knew
+   * them, rows taken out included; the rest. Only a page that opens does: one that stayed open is older.
+   */
   renew() {
     const disputed = [];
-    for (const { decision, note } of this.given) {
-      const { path, outcome } = decision;
+    let changed = false;
+    for (const path of new Set([...this.known.keys(), ...this.given.keys()])) {
+      const { decision, note } = this.given.get(path) ?? {};
       const here = this.byPath.get(path);
-      const before = this.known.has(path) ? this.known.get(path) : undefined;
-      if (before === outcome) continue;
-      if (!here || here.outcome === before) this.put(decision, note);
-      else if (here.outcome !== outcome) disputed.push({ line: "", decision, note, here });
+      const before = this.known.get(path);
+      if (before === decision?.outcome) continue;
+      if (here?.outcome === before || here?.outcome === decision?.outcome) {
+        this.take(path, decision, note);
+        changed = true;
+      } else {
+        disputed.push({ line: "", path, decision, note, here });
+      }
     }
+    if (changed) this.store();
     return disputed;
+  }
+
+  /** Take over what the label set, or a file, says about an image: a decision, or none. */
+  take(path, decision, note) {
+    if (decision) {
+      this.put(decision, note);
+    } else {
+      this.byPath.delete(path);
+      this.notes.delete(path);
+    }
+    this.learn(path);
+  }
+
+  learn(path) {
+    const given = this.given.get(path);
+    if (given) this.known.set(path, given.decision.outcome);
+    else this.known.delete(path);
+  }
+
+  /** End disputes by the other side's word, or by what was said here. */
+  settle(disputes, theirs) {
+    for (const { path, decision, note } of disputes) {
+      if (theirs) this.take(path, decision, note);
+      else this.learn(path);
+    }
+    this.store();
   }
 
   /** Read the browser's copy; false when there is none. */
@@ -116,7 +151,7 @@ class Decisions {
       this.byPath = new Map(saved.decisions.map((decision) => [decision.path, decision]));
       this.notes = new Map(saved.notes);
       this.history = saved.history;
-      this.known = new Map(saved.given ?? []);
+      this.known = new Map(saved.known);
       return true;
     } catch {
       return false;
@@ -125,8 +160,7 @@ class Decisions {
 
   store() {
     const notes = [...this.notes];
-    const given = this.given.map(({ decision }) => [decision.path, decision.outcome]);
-    const saved = { decisions: [...this.byPath.values()], notes, history: this.history, given };
+    const saved = { decisions: [...this.byPath.values()], notes, history: this.history, known: [...this.known] };
     try {
       localStorage.setItem(this.key, JSON.stringify(saved));
       this.stored = true;
@@ -188,12 +222,13 @@ class Decisions {
     const conflicts = [];
     let taken = 0;
     for (const { line, decision, note } of rows) {
-      const here = this.byPath.get(decision.path);
+      const { path } = decision;
+      const here = this.byPath.get(path);
       const fault = faultOf(decision, known);
       if (fault) {
-        conflicts.push({ line, decision, fault });
+        conflicts.push({ line, path, decision, fault });
       } else if (here && here.outcome !== decision.outcome) {
-        conflicts.push({ line, decision, note, here });
+        conflicts.push({ line, path, decision, note, here });
       } else {
         this.put(decision, note);
         taken += 1;

@@ -133,8 +133,8 @@ function listConflicts({ taken, conflicts }) {
     ? "Where the file says otherwise, nothing was changed so far."
     : "These rows don't fit this page's images.";
   byId("loaded-rows").replaceChildren(
-    ...conflicts.map(({ line, decision, here, fault }) =>
-      element("tr", {}, ...[String(line), decision.path, view.outcomeWords(here), fault ?? view.outcomeWords(decision)].map((text) => element("td", {}, text))),
+    ...conflicts.map(({ line, path, decision, here, fault }) =>
+      element("tr", {}, ...[String(line), path, view.outcomeWords(here), fault ?? view.outcomeWords(decision)].map((text) => element("td", {}, text))),
     ),
   );
   byId("keep-mine").textContent = open.length ? "Leave as it is here" : "Close";
@@ -142,10 +142,7 @@ function listConflicts({ taken, conflicts }) {
   const dialog = byId("loaded");
   dialog.returnValue = "";
   dialog.onclose = () => {
-    if (dialog.returnValue === "file") {
-      for (const { decision, note } of open) decisions.put(decision, note);
-    }
-    decisions.store();
+    decisions.settle(open, dialog.returnValue === "file");
     refresh();
   };
   dialog.showModal();
@@ -260,6 +257,7 @@ filter();
 choose(data.items.find((item) => decisions.stateOf(item) === "undecided") ?? data.items[0]);
 focusList();
 if (decisions.disputed.length) {
-  listConflicts({ taken: decisions.given.length - decisions.disputed.length, conflicts: decisions.disputed });
+  const left = decisions.disputed.filter(({ decision }) => decision).length;
+  listConflicts({ taken: decisions.given.size - left, conflicts: decisions.disputed });
 }
 document.body.dataset.ready = "true";
