@@ -93,6 +93,7 @@ def suspected(names: list[str], label: np.ndarray, classes: list[str]) -> pd.Dat
             "suspicion": np.linspace(1, 0, len(names), dtype=np.float32),
             "rank": (train + 1).astype(np.int32),
             "suspected": train < len(names) // 2,
+            "reviewed": False,
             "reasons": "the model gives the label 1%; neighbours disagree",
             "loss_final": random.random(len(names)).astype(np.float32),
             "a_new_signal": random.random(len(names)).astype(np.float32),

@@ -1,5 +1,6 @@
 """The review page in a real browser, opened from disk: keys, filters, memory, reach."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,16 @@ def test_what_the_last_decisions_down_the_list_changed_is_counted(opened: Opener
     assert page.inner_text("#count") == "24 of 30 decided, 7 changed (of the last 20: 3)"
     press(page, "Home", "Space")  # the order of the list counts, not that of deciding
     assert page.inner_text("#count") == "24 of 30 decided, 6 changed (of the last 20: 3)"
+
+
+def test_what_an_earlier_review_changed_says_nothing_about_going_on(opened: Opener) -> None:
+    data = review_data(suspects=30)
+    page = opened(replace(data, suspects=data.suspects.assign(reviewed=data.suspects["rank"] > 21)))
+    press(page, *["x"] * 3, *["Space"] * 16)
+    press(page, *["j"] * 2, *["Enter"] * 9)
+    assert page.inner_text("#count") == "28 of 30 decided, 12 changed"
+    press(page, *["k"] * 9, "Space")
+    assert page.inner_text("#count") == "29 of 30 decided, 12 changed (of the last 20: 3)"
 
 
 def test_dark_and_light(opened: Opener) -> None:

@@ -150,6 +150,7 @@ def _items(
                 "path": row["path"],
                 "sha256": facts.loc[sample, "sha256"],
                 "rank": int(row["rank"]),
+                "reviewed": bool(row["reviewed"]),
                 "label": row["label"],
                 "original": facts.loc[sample, "label"],
                 "suggested": row["suggested_label"],

@@ -92,11 +92,12 @@ class View {
     byId("save").disabled = this.decisions.byPath.size === 0;
   }
 
-  /** How many of the decided, in the order of the list, were changed, and how many further down. */
+  /** How many of the decided were changed, and how many of the last in the list, earlier reviews' left out. */
   yieldWords(decided) {
     if (!decided.length) return "";
     const changed = (some) => some.filter((item) => this.decisions.changes(item)).length;
-    const last = decided.length < LAST ? "" : ` (of the last ${LAST}: ${changed(decided.slice(-LAST))})`;
+    const anew = decided.filter((item) => !item.reviewed);
+    const last = anew.length < LAST ? "" : ` (of the last ${LAST}: ${changed(anew.slice(-LAST))})`;
     return `, ${changed(decided)} changed${last}`;
   }
 
