@@ -20,6 +20,7 @@ from tracin.review.corrections import (
     with_copies,
     write_corrections,
 )
+from tracin.review.page import page_data
 
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/corrections.schema.yaml").read_text())
 DATA = review_data()
@@ -126,6 +127,11 @@ def test_copies_get_the_same_label(tmp_path: Path) -> None:
     corrected = apply_corrections(found, ids, DATA.labels, DATA.classes)
     assert corrected.loc[[0, 1, 2], "label_index"].tolist() == [2, 2, 2]
     assert corrected["keep"].tolist() == [i != 6 for i in range(len(corrected))]
+    table = corrections_table(found, ids)
+    assert table["copied"].tolist() == [False, False, True, True]
+    # Only a person's own decisions can be changed on the page.
+    page = page_data(review_data(name="corrected", corrections=table), 3, 1)
+    assert [row["path"] for row in page["decisions"]] == ["cat/0.png", "cat/6.png"]
 
 
 def test_a_class_without_images_is_found() -> None:

@@ -20,7 +20,10 @@ COLUMNS = ["path", "sha256", "action", "label", "previous_label", "note", "decid
 
 @dataclass(frozen=True)
 class Correction:
-    """One decision; `line` is where its file says so."""
+    """One decision; `line` is where its file says so.
+
+    One that is `copied` is in no file: it follows from a decision about another copy of the image.
+    """
 
     line: int
     path: str
@@ -30,6 +33,7 @@ class Correction:
     previous_label: str
     note: str
     decided_at: str
+    copied: bool = False
 
     @property
     def outcome(self) -> str | None:
@@ -60,7 +64,7 @@ def read_corrections(path: Path | str, schema: Mapping[str, Any]) -> list[Correc
     validator = Draft202012Validator(schema)
     faults = [fault for record in records for fault in _schema_faults(record, validator)]
     if not faults:
-        corrections = [Correction(record.line, **record.cells) for record in records]
+        corrections = [Correction(record.line, copied=False, **record.cells) for record in records]
         faults = [*_row_faults(corrections), *_repeated(corrections)]
     refuse(f"{path} can't be used; nothing was changed.", sorted(faults))
     return corrections
@@ -177,7 +181,7 @@ def _copied(row: Correction, path: str, label: str) -> Correction:
     decision = (
         {"action": "keep", "label": ""} if kept else {"action": "relabel", "label": row.outcome}
     )
-    facts = {"path": path, "previous_label": label, "note": f"copy of {row.path}"}
+    facts = {"path": path, "previous_label": label, "note": f"copy of {row.path}", "copied": True}
     return Correction(**asdict(row) | decision | facts)
 
 
@@ -220,9 +224,9 @@ def check_classes(
 
 
 def corrections_table(corrections: list[Correction], ids: pd.Series) -> pd.DataFrame:
-    """The corrections with their sample ids: sample_id and the columns of the file."""
+    """The corrections with their sample ids: sample_id, the columns of the file, copied."""
     rows = [asdict(row) for row in corrections]
-    table = pd.DataFrame(rows, columns=["line", *COLUMNS]).drop(columns="line")
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "copied"])
     table.insert(0, "sample_id", ids.astype("int64"))
     return table
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tracin.review.corrections import COLUMNS
 from tracin.review.thumbnails import embed
 
 TEMPLATES = Path(__file__).parent
@@ -173,9 +174,10 @@ def _ids(values: Any) -> list[int]:
     return [] if values is None else [int(value) for value in list(values)[:SHOWN]]
 
 
-def _decisions(data: ReviewData) -> list[dict[str, Any]]:
-    rows = data.corrections.drop(columns="sample_id", errors="ignore").to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
+def _decisions(data: ReviewData) -> list[dict[str, str]]:
+    """What the person decided; what follows from it for copies is made anew by the next round."""
+    rows = data.corrections.to_dict("records")
+    return [{name: row[name] for name in COLUMNS} for row in rows if not row["copied"]]
 
 
 def render(data: Mapping[str, Any]) -> str:
