@@ -11,7 +11,13 @@ from playwright.sync_api import expect
 from tests.tracin.review.browsing import SCHEMA, Opener, decisions, press, reload, saved, states
 from tests.tracin.review.tables import CLASSES, PATHS, review_data
 from tracin.files import unguard
-from tracin.review.corrections import COLUMNS, check_against, corrections_table, read_corrections
+from tracin.review.corrections import (
+    COLUMNS,
+    check_against,
+    corrections_table,
+    read_corrections,
+    write_corrections,
+)
 
 
 def test_corrected_labels_start_from_their_decisions(opened: Opener, tmp_path: Path) -> None:
@@ -113,6 +119,32 @@ def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> 
     # A dialog tells of its closing in a task of its own, after the click has returned.
     expect(page.locator("#row-1")).to_have_attribute("data-state", "removed")
     assert states(page)[:3] == ["relabelled", "removed", "kept"]
+
+
+def test_no_note_is_lost_without_a_word(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data())
+    press(page, "Space", "Space", "Space", "n")
+    page.keyboard.type("undecided")
+    path = saved(page, tmp_path)
+    said = "Notes on undecided images are not in the file: 1."
+    assert said in page.inner_text("#status")
+    press(page, "Escape", "Space")
+    rows = read_corrections(path, SCHEMA)
+    notes = ["theirs", "mine\nand theirs", "mine"]
+    write_corrections(
+        [replace(row, note=note) for row, note in zip(rows, notes, strict=True)], path
+    )
+    for note in ["", "mine", "mine\nof two lines"]:
+        press(page, "Home" if not note else "j", "n")
+        page.fill("#note", note)
+        press(page, "Escape")
+    for _ in range(2):
+        page.set_input_files("#file", path)
+        expect(page.locator("#status")).to_contain_text("3 decisions loaded")
+        page.wait_for_timeout(100)
+    merged = [row.note for row in read_corrections(saved(page, tmp_path), SCHEMA)]
+    assert merged == ["theirs", "mine\nand theirs", "mine\nof two lines", "undecided"]
+    assert "Notes on" not in page.inner_text("#status")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ const PROBLEMS = {
   otherLabel: "the label changed since",
   noSuchImage: "no training image has this path, content and label",
   noSuchClass: "No class has this name.",
+  notesLeftOut: (count) => `Notes on undecided images are not in the file: ${count}.`,
   notRemembered: "This browser does not remember decisions: save often.",
 };
 
@@ -78,6 +79,13 @@ function toRow(decision, note) {
   const { path, sha256, outcome, previous, decidedAt } = decision;
   const action = outcome === null ? "remove" : outcome === previous ? "keep" : "relabel";
   return [path, sha256, action, outcome ?? "", previous, note, decidedAt];
+}
+
+/** Two notes on one image; lines that the other holds already are not repeated. */
+function joined(mine, theirs) {
+  const holds = (note, part) => `\n${note}\n`.includes(`\n${part}\n`);
+  if (!mine || holds(theirs, mine)) return theirs;
+  return holds(mine, theirs) ? mine : `${mine}\n${theirs}`;
 }
 
 /** Decisions and notes by path, the way back, and their copy in the browser's storage. */
@@ -170,8 +178,9 @@ class Decisions {
   }
 
   put(decision, note) {
-    this.byPath.set(decision.path, decision);
-    if (note) this.notes.set(decision.path, note);
+    const { path } = decision;
+    this.byPath.set(path, decision);
+    if (note) this.notes.set(path, joined(this.notes.get(path), note));
   }
 
   decide(item, outcome) {
@@ -197,6 +206,11 @@ class Decisions {
     if (text) this.notes.set(path, text);
     else this.notes.delete(path);
     this.store();
+  }
+
+  /** How many images have a note but no decision, so that no file holds it. */
+  notesAlone() {
+    return [...this.notes.keys()].filter((path) => !this.byPath.has(path)).length;
   }
 
   /** undecided, kept, relabelled or removed. */

@@ -109,7 +109,9 @@ function save() {
   link.href = URL.createObjectURL(new Blob([decisions.toCsv()], { type: "text/csv" }));
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  view.say(`${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.`, true);
+  const alone = decisions.notesAlone();
+  const warning = alone ? ` ${PROBLEMS.notesLeftOut(alone)}` : "";
+  view.say(`${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.${warning}`, true);
 }
 
 async function load() {
