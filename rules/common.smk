@@ -213,7 +213,7 @@ def decisions_so_far(wildcards):
 
 def review_template():
     """The files of the review page: inputs, so that an edit counts."""
-    names = "page.html page.css decisions.js view.js page.js".split()
+    names = "page.html page.css decisions.js rows.js view.js page.js".split()
     return [shipped(SCRIPTS / "tracin" / "review" / name) for name in names]
 
 
