@@ -119,6 +119,11 @@ def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> 
     # A dialog tells of its closing in a task of its own, after the click has returned.
     expect(page.locator("#row-1")).to_have_attribute("data-state", "removed")
     assert states(page)[:3] == ["relabelled", "removed", "kept"]
+    press(page, "u")  # all that the file changed, its word on the conflict included
+    assert states(page)[:3] == ["relabelled", "kept", "kept"]
+    expect(page.locator("#status")).to_have_text("Taken back: 3 decisions of a file.")
+    press(page, "u", "u")
+    assert states(page)[:3] == ["relabelled", "undecided", "undecided"]
 
 
 def test_no_note_is_lost_without_a_word(opened: Opener, tmp_path: Path) -> None:

@@ -80,12 +80,17 @@ class Decisions {
     else this.known.delete(path);
   }
 
-  /** End disputes by the other side's word, or by what was said here. */
-  settle(disputes, theirs) {
+  /** End disputes by the other side's word, as a part of `step`, or by what was said here. */
+  settle(disputes, theirs, step = []) {
     for (const { path, decision, note } of disputes) {
-      if (theirs) this.take(path, decision, note);
-      else this.learn(path);
+      if (theirs) {
+        step.push(this.now(path));
+        this.take(path, decision, note);
+      } else {
+        this.learn(path);
+      }
     }
+    this.remember(step);
     this.store();
   }
 
@@ -121,28 +126,45 @@ class Decisions {
     if (note) this.notes.set(path, joined(this.notes.get(path), note));
   }
 
-  decide(item, outcome) {
-    this.history.push({ path: item.path, before: this.byPath.get(item.path) ?? null });
+  /** What is said about an image now, for the way back. */
+  now(path) {
+    return { path, before: this.byPath.get(path) ?? null, note: this.notes.get(path) ?? "" };
+  }
+
+  /** Make changes, each as before it, one step of the way back. */
+  remember(step) {
+    if (step.length && this.history.at(-1) !== step) this.history.push(step);
     if (this.history.length > LONGEST_HISTORY) this.history.shift();
+  }
+
+  decide(item, outcome) {
+    this.remember([{ path: item.path, before: this.byPath.get(item.path) ?? null }]);
     const decidedAt = new Date().toISOString();
     const { path, sha256, original: previous } = item;
     this.put({ path, sha256, outcome, previous, decidedAt });
     this.store();
   }
 
-  /** Take the last decision back; its path, or undefined when there is none. */
+  /** Take the last decision, or all of a file's, back; what was before, or undefined at the start. */
   undo() {
-    const last = this.history.pop();
-    if (!last) return undefined;
-    if (last.before) this.byPath.set(last.path, last.before);
-    else this.byPath.delete(last.path);
+    const step = this.history.pop();
+    if (!step) return undefined;
+    for (const { path, before, note } of [...step].reverse()) {
+      if (before) this.byPath.set(path, before);
+      else this.byPath.delete(path);
+      if (note !== undefined) this.writeNote(path, note);
+    }
     this.store();
-    return last.path;
+    return step;
+  }
+
+  writeNote(path, text) {
+    if (text) this.notes.set(path, text);
+    else this.notes.delete(path);
   }
 
   setNote(path, text) {
-    if (text) this.notes.set(path, text);
-    else this.notes.delete(path);
+    this.writeNote(path, text);
     this.store();
   }
 
@@ -172,7 +194,7 @@ class Decisions {
   /** Take over a file's rows where nothing speaks against it; the rest, with what was said here. */
   load(rows, known) {
     const conflicts = [];
-    let taken = 0;
+    const step = [];
     for (const { line, decision, note } of rows) {
       const { path } = decision;
       const here = this.byPath.get(path);
@@ -182,11 +204,12 @@ class Decisions {
       } else if (here && here.outcome !== decision.outcome) {
         conflicts.push({ line, path, decision, note, here });
       } else {
+        step.push(this.now(path));
         this.put(decision, note);
-        taken += 1;
       }
     }
+    this.remember(step);
     this.store();
-    return { taken, conflicts };
+    return { taken: step.length, conflicts, step };
   }
 }

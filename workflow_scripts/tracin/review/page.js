@@ -71,12 +71,13 @@ function decide(outcome) {
 }
 
 function undo() {
-  const path = decisions.undo();
-  if (path === undefined) return view.say("Nothing to undo.");
+  const step = decisions.undo();
+  if (!step) return view.say("Nothing to undo.");
   refresh();
-  const item = items.get(path);
+  const item = items.get(step[0].path);
   if (item && visible.includes(item)) choose(item);
-  view.say(`Taken back: ${item ? `#${item.rank}` : path}.`);
+  const words = item ? `#${item.rank}` : step[0].path;
+  view.say(`Taken back: ${step.length > 1 ? `${step.length} decisions of a file` : words}.`);
 }
 
 function refresh() {
@@ -128,7 +129,7 @@ async function load() {
   }
 }
 
-function listConflicts({ taken, conflicts }) {
+function listConflicts({ taken, conflicts, step }) {
   const open = conflicts.filter(({ fault }) => !fault);
   byId("loaded-title").textContent = `${taken} decisions loaded, ${conflicts.length} not`;
   byId("loaded-text").textContent = open.length
@@ -144,7 +145,7 @@ function listConflicts({ taken, conflicts }) {
   const dialog = byId("loaded");
   dialog.returnValue = "";
   dialog.onclose = () => {
-    decisions.settle(open, dialog.returnValue === "file");
+    decisions.settle(open, dialog.returnValue === "file", step);
     refresh();
   };
   dialog.showModal();
