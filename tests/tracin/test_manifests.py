@@ -23,6 +23,17 @@ def test_manifest_reads_label_column(tmp_path: Path, suffix: str) -> None:
     assert listing[["split", "true_label"]].isna().all().all()
 
 
+def test_other_columns_are_not_read_and_an_index_is(tmp_path: Path) -> None:
+    file = tmp_path / "m.parquet"
+    frame = pd.DataFrame({"image": [b"\xff\xd8", b"\x80"], "path": ["a", "b"], "label": [1, 2]})
+    for table in (frame, frame.set_index("path"), frame.astype({"label": "Int64"})):
+        table.to_parquet(file)
+        listing = list_manifest(file, "label")
+        assert listing[["path", "label"]].to_numpy().tolist() == [["a", "1"], ["b", "2"]]
+    with pytest.raises(UserError, match=r"'kind'\] are missing; it has \['image', 'path', 'label'"):
+        list_manifest(file, "kind")
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 from posixpath import normpath
 
 import pandas as pd
-from pyarrow import ArrowInvalid
+from pyarrow import ArrowInvalid, parquet
 
 from tracin.cells import read_rows, read_text
 from tracin.errors import Fault, UserError, refuse
@@ -64,14 +64,25 @@ def _read_table(file: Path, label_column: str) -> pd.DataFrame:
         raise UserError(
             f"The manifest {file} is neither .csv nor .parquet. Convert it to one of them."
         )
+    return _read_parquet(file, label_column)
+
+
+def _read_parquet(file: Path, label_column: str) -> pd.DataFrame:
     try:
-        table = pd.read_parquet(file).astype("string")
+        names = parquet.read_schema(file).names
+        # The others may be large, or no text at all: many data sets hold the images themselves.
+        wanted = [name for name in names if name in ("path", label_column, "split", "true_label")]
+        # As they are in the file: what pandas wrote as an index is a column like any other.
+        table = parquet.read_table(file, columns=wanted).to_pandas(
+            ignore_metadata=True, integer_object_nulls=True
+        )
+        table = table.astype("string")
     except (ArrowInvalid, OSError, UnicodeError) as error:
         raise UserError(
             f"The manifest {file} is no readable Parquet file: {error}. Write it again."
         ) from error
     table.index = pd.Index([f"row {number}" for number in range(1, len(table) + 1)])
-    return table
+    return table.reindex(columns=names)
 
 
 def _read_csv(file: Path, label_column: str) -> pd.DataFrame:
