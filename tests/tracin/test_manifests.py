@@ -23,6 +23,14 @@ def test_manifest_reads_label_column(tmp_path: Path, suffix: str) -> None:
     assert listing[["split", "true_label"]].isna().all().all()
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_empty_text_means_nothing(tmp_path: Path, suffix: str) -> None:
+    frame = pd.DataFrame({"path": ["a.png", "b.png"], "label": "x", "split": "", "true_label": ""})
+    file = tmp_path / f"m{suffix}"
+    frame.to_csv(file, index=False) if suffix == ".csv" else frame.to_parquet(file)
+    assert list_manifest(file, "label")[["split", "true_label"]].isna().all().all()
+
+
 def test_other_columns_are_not_read_and_an_index_is(tmp_path: Path) -> None:
     file = tmp_path / "m.parquet"
     frame = pd.DataFrame({"image": [b"\xff\xd8", b"\x80"], "path": ["a", "b"], "label": [1, 2]})

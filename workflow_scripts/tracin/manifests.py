@@ -76,7 +76,7 @@ def _read_parquet(file: Path, label_column: str) -> pd.DataFrame:
         table = parquet.read_table(file, columns=wanted).to_pandas(
             ignore_metadata=True, integer_object_nulls=True
         )
-        table = table.astype("string")
+        table = table.astype("string").replace("", pd.NA)
     except (ArrowInvalid, OSError, UnicodeError) as error:
         raise UserError(
             f"The manifest {file} is no readable Parquet file: {error}. Write it again."
