@@ -209,6 +209,23 @@ def test_rows_that_do_not_fit_are_listed(opened: Opener, tmp_path: Path) -> None
     assert states(page)[:3] == ["undecided", "undecided", "relabelled"]
 
 
+def test_names_from_right_to_left_keep_their_side(opened: Opener) -> None:
+    page = opened(review_data(classes=["חתול", "פרה", "كلب"]))
+    lefts = """selector => {
+      const found = [], texts = document.createTreeWalker(document.querySelector(selector), 4);
+      while (texts.nextNode()) {
+        if (!texts.currentNode.data.trim()) continue;
+        const range = document.createRange();
+        range.selectNodeContents(texts.currentNode);
+        found.push(range.getBoundingClientRect().left);
+      }
+      return found;
+    }"""
+    for selector in ("#row-0 .change", ".labels div:last-child dd", "#classes button", "#accept"):
+        found = page.evaluate(lefts, selector)
+        assert found == sorted(found), selector
+
+
 def test_hostile_names_are_text(opened: Opener, tmp_path: Path) -> None:
     data = review_data(classes=CLASSES, paths=PATHS)
     page = opened(data)

@@ -206,7 +206,7 @@ function buildControls() {
     byId("class-names").append(element("option", { value: name }));
   }
   for (const [digit, name] of classOfDigit) {
-    const button = element("button", { type: "button", value: name }, name);
+    const button = element("button", { type: "button", value: name }, isolated(name));
     if (digit !== name) button.append(" ", element("kbd", {}, digit));
     button.addEventListener("click", () => decide(name));
     byId("classes").append(button);

@@ -22,6 +22,9 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** A name whose direction of writing leaves the text around it in its place. */
+const isolated = (name) => element("bdi", {}, name);
+
 class View {
   constructor(data, decisions) {
     Object.assign(this, { data, decisions });
@@ -51,7 +54,7 @@ class View {
       const row = element("div", { role: "option", id: `row-${item.id}`, "aria-selected": "false" });
       row.dataset.id = item.id;
       row.classList.toggle("beyond", cut !== undefined && item.rank > cut);
-      const labels = element("span", { class: "change" }, item.label, " → ", item.suggested);
+      const labels = element("span", { class: "change" }, isolated(item.label), " → ", isolated(item.suggested));
       const place = element("span", { class: "number" }, `#${item.rank}`);
       row.append(element("img", { alt: "", width: 44, height: 44 }), place, labels, element("span", { class: "state" }));
       this.rows.set(item.id, row);
@@ -134,8 +137,8 @@ class View {
     byId("label").textContent = item.label;
     byId("suggestion").textContent = item.suggested;
     byId("probability").textContent = item.probability === null ? "" : percent(item.probability);
-    byId("accept-text").textContent = `Change to ${item.suggested}`;
-    byId("keep-text").textContent = `Keep ${item.label}`;
+    byId("accept-text").replaceChildren("Change to ", isolated(item.suggested));
+    byId("keep-text").replaceChildren("Keep ", isolated(item.label));
     byId("note").value = this.decisions.notes.get(item.path) ?? "";
     byId("class-name").value = "";
     byId("class-problem").textContent = "";
@@ -185,8 +188,8 @@ class View {
   }
 
   legend(item) {
-    const given = element("span", { class: "as-given" }, `labelled ${item.label}`);
-    const suggested = element("span", { class: "as-suggested" }, `labelled ${item.suggested}`);
+    const given = element("span", { class: "as-given" }, "labelled ", isolated(item.label));
+    const suggested = element("span", { class: "as-suggested" }, "labelled ", isolated(item.suggested));
     return element("p", { class: "legend" }, "Framed: ", given, suggested);
   }
 
