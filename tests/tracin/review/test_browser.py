@@ -196,6 +196,20 @@ def test_what_an_earlier_review_changed_says_nothing_about_going_on(opened: Open
     assert page.inner_text("#count") == "29 of 30 decided, 12 changed (of the last 20: 3)"
 
 
+@pytest.mark.parametrize(
+    ("cut", "words"),
+    [
+        (0, "None of the 20 labels is estimated to be wrong."),
+        (20, "reviewing the first 20 is worth it."),
+        (21, "Set review.top_n to see more of them here."),
+    ],
+)
+def test_the_estimate_says_how_far_to_look(opened: Opener, cut: int, words: str) -> None:
+    estimate = {"images": 20, "estimated_errors": cut, "suggested_cut": cut}
+    page = opened(review_data(estimate=estimate))
+    assert page.inner_text("#estimate").endswith(words)
+
+
 def test_dark_and_light(opened: Opener) -> None:
     page = opened(review_data())
     colour = "getComputedStyle(document.body).backgroundColor"
@@ -212,7 +226,9 @@ def test_dark_and_light(opened: Opener) -> None:
 
 def test_two_thousand_suspects_fit_and_answer(opened: Opener, tmp_path: Path) -> None:
     """How fast they do is measured by `python -m benchmarks.review_page`."""
-    page = opened(review_data(suspects=2000, side=224))
+    estimate = {"images": 20000, "estimated_errors": 3000, "suggested_cut": 3000}
+    page = opened(review_data(suspects=2000, side=224, estimate=estimate))
+    assert "A page shows no more: correct these" in page.inner_text("#estimate")
     assert (tmp_path / "index.html").stat().st_size < 60_000_000
     assert page.locator("[role=option]").count() == 2000
     press(page, *["Enter"] * 3)

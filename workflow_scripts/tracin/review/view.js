@@ -3,6 +3,7 @@
 const byId = (id) => document.getElementById(id);
 const percent = (share) => `${(100 * share).toFixed(share > 0.995 && share < 1 ? 1 : 0)}%`;
 const LAST = 20; // decisions that say whether going on is worth it
+const MOST = 2000; // as much as review.top_n may be
 const NAMES = {
   undecided: ["", "undecided"],
   kept: ["✓", "kept"],
@@ -104,12 +105,19 @@ class View {
     return `, ${changed(decided)} changed${last}`;
   }
 
+  cutWords({ estimated_errors: errors, images, suggested_cut: cut }, shown) {
+    if (cut === 0) return [`None of the ${images} labels is estimated to be wrong.`];
+    const words = [`About ${errors} of ${images} labels are estimated to be wrong; reviewing the first ${cut} is worth it.`];
+    if (cut > shown && shown < MOST) words.push("Set review.top_n to see more of them here.");
+    else if (cut > shown) words.push("A page shows no more: correct these, run corrected, and go on with its page.");
+    return words;
+  }
+
   showEstimate() {
     const { estimate, labels, items } = this.data;
     const parts = [`Label set “${labels}”, ${items.length} most suspicious of the training images.`];
     if (estimate.estimated_errors !== undefined) {
-      parts.push(`About ${estimate.estimated_errors} of ${estimate.images} labels are estimated to be wrong; reviewing the first ${estimate.suggested_cut} is worth it.`);
-      if (estimate.suggested_cut > items.length) parts.push("Set review.top_n to see more of them here.");
+      parts.push(...this.cutWords(estimate, items.length));
     }
     byId("estimate").textContent = parts.join(" ");
   }
