@@ -140,6 +140,23 @@ def test_touch_is_enough_on_a_phone(opened: Opener) -> None:
     assert rank(page) == "Rank 1"
 
 
+def test_moving_on_clears_a_message(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data(), PHONE)
+    page.click("#accept")
+    saved(page, tmp_path)
+    assert "1 decisions saved" in page.inner_text("#status")
+    page.click("#next")
+    assert page.inner_text("#status") == ""
+
+
+def test_a_long_class_name_leaves_its_key_to_be_seen(opened: Opener) -> None:
+    page = opened(review_data(classes=["cat", "w" * 90]))
+    button, key = (
+        page.locator(f"#classes button:last-child{inner}").bounding_box() for inner in ("", " kbd")
+    )
+    assert key["x"] + key["width"] < button["x"] + button["width"]
+
+
 def test_space_after_a_click_is_a_decision(opened: Opener) -> None:
     page = opened(review_data())
     page.click("#remove")

@@ -20,6 +20,7 @@ const classOfDigit = new Map(
 
 function choose(item) {
   current = item ?? null;
+  view.say(""); // on a phone a message covers labels
   view.select(current);
 }
 
@@ -207,7 +208,7 @@ function buildControls() {
   }
   for (const [digit, name] of classOfDigit) {
     const button = element("button", { type: "button", value: name }, isolated(name));
-    if (digit !== name) button.append(" ", element("kbd", {}, digit));
+    if (digit !== name) button.append(element("kbd", {}, digit));
     button.addEventListener("click", () => decide(name));
     byId("classes").append(button);
   }
