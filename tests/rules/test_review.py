@@ -140,13 +140,19 @@ def test_two_files_are_merged_from_the_command_line(tmp_path: Path) -> None:
 
     write_corrections([row("a", "keep"), row("b", "keep")], tmp_path / "one.csv")
     write_corrections([row("b", "remove"), row("c", "keep")], tmp_path / "two.csv")
-    script = ROOT / "workflow_scripts" / "merge_corrections.py"
-    done = subprocess.run(
-        [sys.executable, script, "one.csv", "two.csv", "merged.csv"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+
+    def merge(target: str) -> subprocess.CompletedProcess[str]:
+        script = ROOT / "workflow_scripts" / "merge_corrections.py"
+        words = [sys.executable, str(script), "one.csv", "two.csv", target]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+
+    (tmp_path / "data").mkdir()
+    for target, problem in [
+        ("data", "data is a folder. Name the file to write.\n"),
+        ("./one.csv", "./one.csv is one of both files to merge. Write to another one.\n"),
+    ]:
+        assert merge(target).stderr == problem
+    done = merge("merged.csv")
     assert done.returncode == 1
     assert (
         "conflict about 'b': keep 'cat' (one.csv, line 3), remove (two.csv, line 2)" in done.stdout

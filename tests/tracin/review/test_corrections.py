@@ -157,20 +157,32 @@ def test_hostile_names_round_trip(tmp_path: Path) -> None:
     assert set(table["note"]) == {"=1+1\n\"'"}
 
 
-def decided(path: str, action: str, label: str, note: str = "", when: str = WHEN) -> Correction:
-    return Correction(2, path, "0" * 64, action, label, "cat", note, when)
+def decided(
+    path: str, action: str, label: str, note: str = "", when: str = WHEN, content: str = "0"
+) -> Correction:
+    return Correction(2, path, content * 64, action, label, "cat", note, when)
+
+
+def test_merged_copies_end_alike(tmp_path: Path) -> None:
+    ours = [decided("a", "keep", ""), decided("b", "keep", ""), decided("e", "remove", "")]
+    theirs = [decided("c", "relabel", "dog"), decided("d", "remove", "")]
+    merged, conflicts = merge_corrections(ours, theirs)
+    assert [(one.path, other.path) for one, other in conflicts] == [("a", "c"), ("b", "c")]
+    write_corrections(merged, tmp_path / "merged.csv")
+    read = read_corrections(tmp_path / "merged.csv", SCHEMA)
+    assert [row.path for row in read] == ["d", "e"]
 
 
 def test_merging_lists_conflicts_and_joins_the_rest() -> None:
     later = "2026-11-25T10:00:00.000Z"
     ours = [
         decided("a", "keep", "cat", "sure"),
-        decided("b", "relabel", "dog"),
+        decided("b", "relabel", "dog", content="b"),
         decided("c", "remove", ""),
     ]
     theirs = [
         decided("a", "keep", "", "yes", later),
-        decided("b", "relabel", "cow"),
+        decided("b", "relabel", "cow", content="b"),
         decided("d", "remove", ""),
     ]
     merged, conflicts = merge_corrections(ours, theirs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -236,8 +237,8 @@ def merge_corrections(
 ) -> tuple[list[Correction], list[tuple[Correction, Correction]]]:
     """Two reviewers' decisions as one, sorted by path, and the pairs in which they disagree.
 
-    Where both decided alike the later row stays, with both notes. Conflicts are decided for
-    neither: their rows are left out of the merged list.
+    Where both decided alike the later row stays, with both notes. Conflicts, about one image or
+    about files with equal bytes, are decided for neither: the merged list lacks their rows.
     """
     ours = {row.path: row for row in first}
     theirs = {row.path: row for row in second}
@@ -246,11 +247,27 @@ def merge_corrections(
         (ours[path], theirs[path])
         for path in sorted(both)
         if (ours[path].outcome, ours[path].sha256) != (theirs[path].outcome, theirs[path].sha256)
-    ]
+    ] + _unequal_twins(first, second)
     merged = {**ours, **theirs} | {path: _agreed(ours[path], theirs[path]) for path in both}
-    for row, _ in conflicts:
-        del merged[row.path]
+    for row in itertools.chain(*conflicts):
+        merged.pop(row.path, None)
     return [merged[path] for path in sorted(merged)], conflicts
+
+
+def _unequal_twins(
+    first: list[Correction], second: list[Correction]
+) -> list[tuple[Correction, Correction]]:
+    """Pairs of rows about two files with equal bytes that would end with different labels."""
+    by_content: dict[str, list[Correction]] = {}
+    for row in first:
+        if row.outcome is not None:
+            by_content.setdefault(row.sha256, []).append(row)
+    return [
+        (row, twin)
+        for twin in second
+        for row in by_content.get(twin.sha256, [])
+        if twin.outcome not in (None, row.outcome) and twin.path != row.path
+    ]
 
 
 def _agreed(one: Correction, other: Correction) -> Correction:
