@@ -224,6 +224,9 @@ def test_names_from_right_to_left_keep_their_side(opened: Opener) -> None:
     for selector in ("#row-0 .change", ".labels div:last-child dd", "#classes button", "#accept"):
         found = page.evaluate(lefts, selector)
         assert found == sorted(found), selector
+    press(page, "1")
+    found = page.evaluate(lefts, "#status")
+    assert len(found) == 3 and found == sorted(found)
 
 
 def test_hostile_names_are_text(opened: Opener, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ function decide(outcome) {
   view.showProgress();
   const words = view.outcomeWords(decisions.byPath.get(item.path));
   const warning = decisions.stored ? "" : ` ${PROBLEMS.notRemembered}`;
-  view.say(`#${item.rank}: ${words}. ${byId("count").textContent}.${warning}`);
+  view.say([`#${item.rank}: `, isolated(words), `. ${byId("count").textContent}.${warning}`]);
 }
 
 function undo() {

@@ -216,9 +216,9 @@ class View {
     return figure;
   }
 
-  /** Say something for a moment, or until something else is said. */
-  say(text, stays = false) {
-    byId("status").textContent = text;
+  /** Say a text, or several parts, for a moment, or until something else is said. */
+  say(words, stays = false) {
+    byId("status").replaceChildren(...[words].flat());
     clearTimeout(this.silence);
     if (!stays) this.silence = setTimeout(() => { byId("status").textContent = ""; }, 4000);
   }
