@@ -30,11 +30,11 @@ def yaml_file(path):
         return yaml.safe_load(file)
 
 
-def library(script):
+def library(script, *shipped):
     """A digest of the library's files that a script imports, directly or not: a param, so that an edit counts.
 
-    As inputs they would be a sixth of the time and memory of a plan with thousands of jobs, and most of
-    what it prints.
+    And of other shipped files that it reads. As inputs they would be a sixth of the time and memory of a plan
+    with thousands of jobs, and most of what it prints; and those of another clone would be others.
     """
     found, todo = set(), [SCRIPTS / script]
     while todo:
@@ -48,13 +48,9 @@ def library(script):
     for path in sorted(found):
         digest.update(f"{path.relative_to(SCRIPTS)}\n".encode())
         digest.update(path.read_bytes())
+    for name in shipped:
+        digest.update((BASE / name).read_bytes())
     return f"library {digest.hexdigest()[:16]}"
-
-
-def shipped(path):
-    """A file of the workflow as an input: relative where it can be, so that a moved copy is as new."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 @cache
@@ -212,9 +208,9 @@ def decisions_so_far(wildcards):
 
 
 def review_template():
-    """The files of the review page: inputs, so that an edit counts."""
+    """The files of the review page."""
     names = "page.html page.css decisions.js rows.js view.js page.js".split()
-    return [shipped(SCRIPTS / "tracin" / "review" / name) for name in names]
+    return [f"workflow_scripts/tracin/review/{name}" for name in names]
 
 
 def pretrained(wildcards):

@@ -177,8 +177,6 @@ rule summarise:
         manifest="results/dataset/manifest.parquet",
         labels=label_set,
         pixels="results/dataset/pixels.npy",
-        page=shipped(BASE / "report" / "summary.html.jinja"),
-        text=shipped(BASE / "report" / "summary.md.jinja"),
     output:
         json="results/{labels}/summary.json",
         markdown="results/{labels}/summary.md",
@@ -193,7 +191,7 @@ rule summarise:
     conda:
         "../envs/tables.yaml"
     params:
-        code=library("summarise.py"),
+        code=library("summarise.py", "report/summary.html.jinja", "report/summary.md.jinja"),
         seeds=config["train"]["seeds"],
         reviewed={"top_n": config["review"]["top_n"]},
     script:
@@ -204,7 +202,6 @@ rule timings:
     """Tabulate where the time and the memory went."""
     input:
         unpack(timings),
-        page=shipped(BASE / "report" / "timings.html.jinja"),
     output:
         table="results/{labels}/timings.parquet",
         csv="results/{labels}/timings.csv",
@@ -219,7 +216,7 @@ rule timings:
     conda:
         "../envs/tables.yaml"
     params:
-        code=library("timings.py"),
+        code=library("timings.py", "report/timings.html.jinja"),
         rules=lambda wildcards: list(timings(wildcards)),
     script:
         "../workflow_scripts/timings.py"

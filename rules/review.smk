@@ -10,7 +10,6 @@ rule review_page:
         mispredictions=all_seeds("mispredictions.parquet"),
         topk=all_seeds("influence/topk.parquet"),
         corrections=decisions_so_far,
-        template=review_template(),
     output:
         page="results/{labels}/review/index.html",
     log:
@@ -19,7 +18,7 @@ rule review_page:
         "../envs/tables.yaml"
     threads: 4
     params:
-        code=library("review_page.py"),
+        code=library("review_page.py", *review_template()),
         top_n=config["review"]["top_n"],
     script:
         "../workflow_scripts/review_page.py"
@@ -29,7 +28,6 @@ rule label_set_corrected:
     """Check data/corrections.csv and write the label set 'corrected'."""
     input:
         corrections=corrections_file,
-        schema=shipped(BASE / "rules" / "schemas" / "corrections.schema.yaml"),
         manifest="results/dataset/manifest.parquet",
         classes="results/dataset/classes.json",
         labels="results/labels/original.parquet",
@@ -41,7 +39,7 @@ rule label_set_corrected:
     conda:
         "../envs/tables.yaml"
     params:
-        code=library("corrected_labels.py"),
+        code=library("corrected_labels.py", "rules/schemas/corrections.schema.yaml"),
     script:
         "../workflow_scripts/corrected_labels.py"
 

@@ -20,7 +20,8 @@ from tracin.runtime import start_log
 start_log(snakemake.log[0])
 given = snakemake.input
 classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
-schema = yaml.safe_load(Path(given.schema).read_text(encoding="utf-8"))
+schemas = Path(__file__).parents[1] / "rules" / "schemas"
+schema = yaml.safe_load((schemas / "corrections.schema.yaml").read_text(encoding="utf-8"))
 manifest, labels = pd.read_parquet(given.manifest), pd.read_parquet(given.labels)
 read = read_corrections(given.corrections, schema)
 check_against(read, manifest, classes, given.corrections)

@@ -13,7 +13,7 @@ from tracin.summary import contradictions, render_html, render_markdown, summari
 start_log(snakemake.log[0])
 
 
-def text(path: str) -> str:
+def text(path: str | Path) -> str:
     return Path(path).read_text(encoding="utf-8")
 
 
@@ -27,7 +27,8 @@ found = summarise(
     snakemake.params.reviewed["top_n"],
     contradictions(pd.read_parquet(inputs.manifest), pd.read_parquet(inputs.labels)),
 )
+templates = Path(__file__).parents[1] / "report"
 pixels = np.load(inputs.pixels, mmap_mode="r")
-write_text(render_html(text(inputs.page), found, pixels), output.html)
-write_text(render_markdown(text(inputs.text), found), output.markdown)
+write_text(render_html(text(templates / "summary.html.jinja"), found, pixels), output.html)
+write_text(render_markdown(text(templates / "summary.md.jinja"), found), output.markdown)
 write_json(found, output.json)

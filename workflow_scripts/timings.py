@@ -10,5 +10,6 @@ start_log(snakemake.log[0])
 rules, output = snakemake.params.rules, snakemake.output
 table = timing_table({rule: list(snakemake.input.get(rule, [])) for rule in rules})
 write_tables(table, output.table, output.csv)
-template = Path(snakemake.input.page).read_text(encoding="utf-8")
+page = Path(__file__).parents[1] / "report" / "timings.html.jinja"
+template = page.read_text(encoding="utf-8")
 write_text(render_timings(template, snakemake.wildcards.labels, table), output.html)

@@ -92,6 +92,19 @@ def setting(folder: Path, key: str, value: object) -> Iterator[Path]:
     path.unlink()
 
 
+def test_no_input_is_a_file_of_the_clone(
+    workflow: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """So results in a folder of their own are as new for a clone that was moved."""
+    folder = tmp_path_factory.mktemp("results")
+    (folder / "data").mkdir()
+    (folder / "data/corrections.csv").touch()
+    output = snakemake(workflow, "-n", "--directory", str(folder), "all", "corrected")
+    inputs = [line for line in output.splitlines() if line.startswith("    input: ")]
+    assert {"review_page", "label_set_corrected", "timings"} <= set(jobs(output))
+    assert inputs and str(workflow) not in "".join(inputs)
+
+
 def test_a_finished_run_has_nothing_to_do(demo: Path) -> None:
     assert jobs(snakemake(demo, "-n")) == {}
 
