@@ -39,9 +39,38 @@ def test_unusable_folders_are_explained(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="2 other entries"):
         list_folder(tmp_path)
-    _touch(tmp_path / "splits/train/cat/1.png", tmp_path / "splits/Val/cat/2.png")
-    with pytest.raises(UserError, match="look like splits, not classes: train, val"):
-        list_folder(tmp_path / "splits")
+
+
+SPLITS = [
+    (["train/cat", "Val/cat"], "Val, train"),
+    (["train/cat", "test/cat", "pred"], "pred, test, train"),
+    (["seg_train/seg_train/sea", "seg_test/seg_test/sea", "notes"], "seg_test, seg_train"),
+    (["train", "test1"], "test1, train"),
+    (["training_set/cat", "test_set/cat", "raw"], "test_set, training_set"),
+    (["train2017", "val2017"], "train2017, val2017"),
+]
+
+
+@pytest.mark.parametrize(("folders", "splits"), SPLITS)
+def test_splits_are_no_classes(tmp_path: Path, folders: list[str], splits: str) -> None:
+    _touch(*(tmp_path / folder / "1.png" for folder in folders))
+    with pytest.raises(UserError, match=f"look like splits, not classes: {splits}. Set"):
+        list_folder(tmp_path)
+
+
+CLASSES = [
+    ["train/steam", "train/electric", "bus/city", "car"],
+    ["train station/a", "test tube/b"],
+    ["train", "test", "bus"],
+    ["test1", "test2"],
+    ["trainer/a", "tester/b"],
+]
+
+
+@pytest.mark.parametrize("folders", CLASSES)
+def test_classes_may_be_called_like_splits(tmp_path: Path, folders: list[str]) -> None:
+    _touch(*(tmp_path / folder / "1.png" for folder in folders))
+    assert len(list_folder(tmp_path)[0]) == len(folders)
 
 
 def test_links_stay_inside_and_every_folder_is_listed_once(tmp_path: Path) -> None:

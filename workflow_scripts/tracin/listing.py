@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,10 @@ import pandas as pd
 from tracin.errors import UserError
 from tracin.sources import Rejected, from_text, inside, to_text
 
-SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+# A word of its own: train, seg_train, train2017, Training set.
+_SPLIT = re.compile(
+    r"(?<![^\W\d_])(?:(train)(?:ing)?|(val)(?:id(?:ation)?)?|(test)(?:ing)?|(pred))(?![^\W\d_])"
+)
 
 
 def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
@@ -26,7 +30,8 @@ def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
         names; and what is left out because it can't belong to a class or be listed.
 
     Raises:
-        UserError: `root` is not a folder, or no class folder below it holds a file.
+        UserError: `root` is not a folder, no class folder below it holds a file, or its folders
+            look like splits.
     """
     root = Path(root)
     rows: list[tuple[str, str]] = []
@@ -40,18 +45,33 @@ def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
         rows += [(to_text(item), to_text(entry.name)) for item in found if isinstance(item, str)]
         if not found:
             rejected.append(Rejected(to_text(entry.name), "the class folder holds no file"))
-    classes = {label.lower() for _, label in rows}
-    if classes and classes <= SPLITS:
-        raise UserError(
-            f"The folders in {root} look like splits, not classes: {', '.join(sorted(classes))}. "
-            "Set dataset.path to one of them, or list all images in a manifest with a split column."
-        )
+    _check_layout(root, {path.rpartition("/")[0] for path, _ in rows})
     if not rows:
         raise UserError(
             f"The image folder {root} holds no image in a class folder ({len(rejected)} other "
             "entries). Put the images of each class into a sub-folder named after it."
         )
     return pd.DataFrame(sorted(rows), columns=["path", "label"], dtype="string"), rejected
+
+
+def _check_layout(root: Path, folders: set[str]) -> None:
+    """Raise unless the first folders of those that hold files may be classes."""
+    first = {folder.split("/")[0] for folder in folders}
+    nested = {folder.split("/")[0] for folder in folders if "/" in folder}
+    alike: dict[str, dict[str, int | None]] = {}
+    for name in first:
+        if found := _SPLIT.search(name.lower()):
+            # train_station and test_tube are no splits of one data set.
+            around = re.sub(r"\d", "", _SPLIT.sub("/", name.lower()))
+            alike.setdefault(around, {})[name] = found.lastindex
+    for names in alike.values():
+        # A class may be called train; one that holds folders of its own beside such a test is none.
+        splits = sorted(names if names.keys() == first else names.keys() & nested)
+        if len({names[name] for name in splits}) > 1:
+            raise UserError(
+                f"The folders in {root} look like splits, not classes: {', '.join(splits)}. Set "
+                "dataset.path to one of them, or list all images in a manifest with a split column."
+            )
 
 
 def _top(root: Path) -> list[os.DirEntry[str]]:
