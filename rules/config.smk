@@ -16,9 +16,10 @@ def check_config():
     faults = [*repeated_settings(workflow.configfiles), *setting_faults(config, schema)]
     check_results()
     dataset = any(str(fault.where).startswith("dataset") for fault in faults)
-    found = contradictions(config, {} if dataset else image_counts(), faults)
     reporting = any(word.partition("=")[0] == "--report" for word in sys.argv)
-    read = READ if reporting or not workflow.is_main_process else ()
+    later = reporting or not workflow.is_main_process
+    found = contradictions(config, {} if dataset or later else image_counts(), faults)
+    read = READ if later else ()
     faults += [fault for fault in found if fault.where not in read]
     if faults:
         lines = "\n  ".join(map(str, faults))
@@ -49,16 +50,13 @@ def image_counts():
 
     dataset = config["dataset"]
     path = Path(dataset["path"])
-    # A job of a cluster was checked when the run started.
-    if not workflow.is_main_process:
-        return {}
     if dataset["source"] == "digits":
         return expected_images(DIGITS, dataset["test"], dataset["val"])
-    if dataset["source"] == "folder":
-        return expected_images(count_files(path), dataset["test"], dataset["val"])
-    if not path.is_file():
-        return {}
     try:
+        if dataset["source"] == "folder":
+            return expected_images(count_files(path), dataset["test"], dataset["val"])
+        if not path.is_file():
+            return {}
         splits = manifest_listing()["split"]
     except UserError as error:
         raise SystemExit(f"Error: {error}")

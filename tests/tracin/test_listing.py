@@ -58,6 +58,18 @@ def test_splits_are_no_classes(tmp_path: Path, folders: list[str], splits: str) 
         list_folder(tmp_path)
 
 
+def test_one_folder_too_many_is_said_before_anything_is_decoded(tmp_path: Path) -> None:
+    for place in ("raw-img", "a/b"):
+        root = tmp_path / place[0]
+        _touch(root / "translate.py", root / place / "cane/1.png", root / place / "gatto/2.png")
+        message = f"only folder in {root} is {place}, which holds the folders cane, gatto: set data"
+        for read in (list_folder, count_files):
+            with pytest.raises(UserError, match=f"{message}set.path to {root / place}"):
+                read(root)
+    _touch(tmp_path / "one/cat/1.png", tmp_path / "one/cat/deep/2.png")
+    assert count_files(tmp_path / "one") == 2
+
+
 CLASSES = [
     ["train/steam", "train/electric", "bus/city", "car"],
     ["train station/a", "test tube/b"],

@@ -9,12 +9,14 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from posixpath import commonpath
 
 import pandas as pd
 
 from tracin.errors import UserError
 from tracin.sources import Rejected, from_text, inside, to_text
 
+SHOWN = 10
 # A word of its own: train, seg_train, train2017, Training set.
 _SPLIT = re.compile(
     r"(?<![^\W\d_])(?:(train)(?:ing)?|(val)(?:id(?:ation)?)?|(test)(?:ing)?|(pred))(?![^\W\d_])"
@@ -30,10 +32,21 @@ def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
         names; and what is left out because it can't belong to a class or be listed.
 
     Raises:
-        UserError: `root` is not a folder, no class folder below it holds a file, or its folders
-            look like splits.
+        UserError: `root` is not a folder, no class folder below it holds a file, its folders look
+            like splits, or they all lie in a single one.
     """
     root = Path(root)
+    rows, rejected = _list_classes(root)
+    if not rows:
+        raise UserError(
+            f"The image folder {root} holds no image in a class folder ({len(rejected)} other "
+            "entries). Put the images of each class into a sub-folder named after it."
+        )
+    return pd.DataFrame(sorted(rows), columns=["path", "label"], dtype="string"), rejected
+
+
+def _list_classes(root: Path) -> tuple[list[tuple[str, str]], list[Rejected]]:
+    """Path and label of each file in a class folder, and what is left out."""
     rows: list[tuple[str, str]] = []
     rejected: list[Rejected] = []
     for entry in _top(root):
@@ -46,16 +59,19 @@ def list_folder(root: Path | str) -> tuple[pd.DataFrame, list[Rejected]]:
         if not found:
             rejected.append(Rejected(to_text(entry.name), "the class folder holds no file"))
     _check_layout(root, {path.rpartition("/")[0] for path, _ in rows})
-    if not rows:
-        raise UserError(
-            f"The image folder {root} holds no image in a class folder ({len(rejected)} other "
-            "entries). Put the images of each class into a sub-folder named after it."
-        )
-    return pd.DataFrame(sorted(rows), columns=["path", "label"], dtype="string"), rejected
+    return rows, rejected
 
 
 def _check_layout(root: Path, folders: set[str]) -> None:
     """Raise unless the first folders of those that hold files may be classes."""
+    single = commonpath(folders) if folders else ""
+    below = sorted({folder[len(single) + 1 :].split("/")[0] for folder in folders - {single}})
+    if single and len(below) > 1:
+        raise UserError(
+            f"The only folder in {root} is {single}, which holds the folders "
+            f"{', '.join(below[:SHOWN])}{', ...' if len(below) > SHOWN else ''}: "
+            f"set dataset.path to {root / single}."
+        )
     first = {folder.split("/")[0] for folder in folders}
     nested = {folder.split("/")[0] for folder in folders if "/" in folder}
     alike: dict[str, dict[str, int | None]] = {}
@@ -150,8 +166,12 @@ def _class_folder(root: Path, name: str, seen: set[str]) -> list[os.DirEntry[str
 
 
 def count_files(root: Path | str) -> int:
-    """Number of files in the folders below `root`, be they images or not, hidden ones apart."""
-    return sum(len(names) for parent, _, names in _walk(root) if Path(parent) != Path(root))
+    """Number of files in the class folders of `root`, be they images or not; 0 without any.
+
+    Raises:
+        UserError: as `list_folder` says of the folders, before anything is decoded.
+    """
+    return len(_list_classes(Path(root))[0]) if os.path.isdir(root) else 0
 
 
 def _walk(root: Path | str) -> Iterator[tuple[str, list[str], list[str]]]:
