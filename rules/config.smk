@@ -9,11 +9,11 @@ READ = ("dataset.path", "model.weights")
 
 def check_config():
     """Stop before any job with one line for each setting that is wrong."""
-    from tracin.repeats import repeated_settings
+    from tracin.repeats import misread_settings
     from tracin.settings import contradictions, setting_faults
 
     schema = yaml_file(BASE / "rules" / "schemas" / "config.schema.yaml")
-    faults = [*repeated_settings(workflow.configfiles), *setting_faults(config, schema)]
+    faults = [*misread_settings(workflow.configfiles), *setting_faults(config, schema)]
     check_results()
     dataset = any(str(fault.where).startswith("dataset") for fault in faults)
     reporting = any(word.partition("=")[0] == "--report" for word in sys.argv)

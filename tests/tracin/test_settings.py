@@ -13,6 +13,7 @@ from snakemake.utils import update_config
 
 from tests.conftest import ROOT
 from tracin.listing import expected_images
+from tracin.repeats import misread_settings
 from tracin.settings import (
     contradictions,
     judges,
@@ -79,6 +80,17 @@ def test_shipped_settings_have_no_fault() -> None:
         overlay = yaml.safe_load(path.read_text()) if path else {}
         found = setting_faults(changed(overlay), SCHEMA)
         assert not found
+
+
+def test_names_that_are_no_text_to_yaml(tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(
+        "dataset:\n  class_names:\n    yes: ja\n    00001: car\n    'on': an\n    cane: dog\n"
+    )
+    ends = f"of {tmp_path / 'my.yaml'} as {{}}; put it in quotes"
+    assert [str(fault) for fault in misread_settings([tmp_path / "my.yaml"])] == [
+        f"dataset.class_names.yes: YAML reads this name in line 3 {ends.format('bool')}",
+        f"dataset.class_names.00001: YAML reads this name in line 4 {ends.format('int')}",
+    ]
 
 
 @pytest.mark.parametrize(
