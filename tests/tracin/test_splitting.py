@@ -13,6 +13,7 @@ from tracin.splitting import (
     find_conflicts,
     map_class_names,
     plant_noise,
+    split_faults,
 )
 
 
@@ -62,11 +63,16 @@ def test_given_splits_are_kept_and_val_is_taken_from_train() -> None:
 def test_bad_given_splits() -> None:
     images = _images(copies=2)
     images["split"] = ["train", "test"] * 60
-    with pytest.raises(ValueError, match=r"60 images lie with the same bytes.*0-0.png"):
+    with pytest.raises(ValueError, match=r"60 images lie with the same bytes.*0-0.png.*faults"):
         assign_splits(images, 0.2, 0.2, 0)
+    assert sorted(split_faults(images)["path"]) == sorted(images["path"])
     images.loc[3, "split"] = None
-    with pytest.raises(ValueError, match=r"1 images lack a split.*1-1.png"):
+    with pytest.raises(ValueError, match=r"1 images lack a split.*1-1.png.*split_faults"):
         assign_splits(images, 0.2, 0.2, 0)
+    images["split"] = ["train"] * 100 + [None] * 20
+    assert list(split_faults(images)["sha256"]) == sorted(images["sha256"][100:])
+    for sound in (images.assign(split=None), images.assign(split="train"), _images()):
+        assert split_faults(sound).empty
     with pytest.raises(ValueError, match=r"no .'test'. images"):
         assign_splits(_images().assign(split="train"), 0.2, 0.2, 0)
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 from tracin.errors import UserError
 
 LOGGER = logging.getLogger(__name__)
+SHOWN = 5
 COLUMNS = ["sample_id", "path", "sha256", "width", "height", "split", "label", "true_label"]
 
 
@@ -55,27 +56,38 @@ def _hold_out(groups: pd.Series, share: float, seed: int, name: str) -> set[str]
     return set(held)
 
 
+def split_faults(images: pd.DataFrame) -> pd.DataFrame:
+    """Return the images [m, 4] without a split where others have one, or with bytes in two of them.
+
+    Columns: sha256, path, label, split; sorted by sha256 and path.
+    """
+    columns = ["sha256", "path", "label", "split"]
+    given = images.reindex(columns=columns)
+    bare = given["split"].isna()
+    torn = given.groupby("sha256")["split"].transform("nunique") > 1
+    found = given[:0] if bare.all() else given[bare | torn]
+    return found.sort_values(["sha256", "path"])
+
+
 def _check_given(images: pd.DataFrame, test: float) -> None:
     """Raise unless every row has a split and no content lies in two of them."""
-    bare = images.loc[images["split"].isna(), "path"]
-    if len(bare):
+    faults = split_faults(images)
+    bare = list(faults.loc[faults["split"].isna(), "path"])
+    if bare:
         raise UserError(
-            f"{len(bare)} images lack a split while others have one: {list(bare[:5])}. "
-            "Fill the split column for every row, or leave it out."
+            f"{len(bare)} images lack a split while others have one: {bare[:SHOWN]}. Fill the "
+            "split column for every row, or leave it out. "
+            "results/logs/dataset/split_faults.csv lists them all."
         )
-    spread = images.groupby("sha256")["split"].nunique()
-    torn = images[images["sha256"].isin(spread.index[spread > 1])].sort_values(["sha256", "path"])
-    if len(torn):
-        first = [
-            ", ".join(
-                f"{path} ({split})" for path, split in zip(part["path"], part["split"], strict=True)
-            )
-            for _, part in list(torn.groupby("sha256"))[:5]
+    if len(faults):
+        parts = [
+            ", ".join(f"{path} ({split})" for path, split in part.to_numpy())
+            for _, part in faults.groupby("sha256")[["path", "split"]]
         ]
         raise UserError(
-            f"{torn['sha256'].nunique()} images lie with the same bytes in two given splits: "
-            + "; ".join(first)
-            + ". Keep each in one split only."
+            f"{len(parts)} images lie with the same bytes in two given splits: "
+            + "; ".join(parts[:SHOWN])
+            + ". Keep each in one split only. results/logs/dataset/split_faults.csv lists them all."
         )
     needed = ["train"] + (["test"] if test > 0 else [])
     lacking = [name for name in needed if name not in set(images["split"])]
