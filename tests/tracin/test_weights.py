@@ -53,6 +53,18 @@ def test_wrong_shapes_and_missing_keys_are_named() -> None:
         load_backbone(build_model(RESNET18), state, "mine.pth")
 
 
+@pytest.mark.parametrize("prefix", ["module.", "encoder.backbone."])
+def test_a_common_prefix_is_taken_off(prefix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    state, model = build_model(RESNET18).state_dict(), build_model(RESNET18)
+    named = {prefix + name: tensor for name, tensor in state.items()}
+    load_backbone(model, named | {"projector.weight": torch.zeros(1)}, "mine.pth")
+    assert all(torch.equal(v, state[k]) for k, v in backbone_state(model).items())
+    assert f"names in mine.pth begin with '{prefix}', which is taken off" in capsys.readouterr().out
+    two = named | {f"teacher.{name}": tensor for name, tensor in state.items()}
+    with pytest.raises(UserError, match=rf"missing conv1\.weight;.*unknown {prefix}conv1\.weight;"):
+        load_backbone(model, two, "mine.pth")
+
+
 def test_code_in_a_pickle_is_never_run(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:

@@ -130,29 +130,43 @@ def backbone_state(model: nn.Module) -> dict[str, Tensor]:
 def load_backbone(model: nn.Module, state: Mapping[str, Tensor], source: Path | str) -> None:
     """Copy the backbone's tensors from `state` into `model`; a head in `state` is left out.
 
-    Files from before torch 0.4.1, as torchvision's of ResNet-18 and ResNet-34, don't hold how many
-    batches the normalisation layers have seen, which nothing asks for.
+    One prefix of all names, as DataParallel's `module.`, is taken off. Files from before torch
+    0.4.1, as torchvision's of ResNet-18, don't hold how many batches normalisation has seen.
 
     Raises:
-        UserError: keys are missing or unknown, or shapes differ; all are named.
+        UserError: keys are missing or unknown, or shapes differ; some of each kind are named.
     """
     own = backbone_state(model)
-    given = {k: v for k, v in state.items() if not k.startswith("fc.")}
     wanted = [k for k in own if not k.endswith(".num_batches_tracked")]
-    problems = [f"missing {k}" for k in wanted if k not in given]
-    problems += [f"unknown {k}" for k in given if k not in own]
-    problems += [
-        f"{k} is {list(given[k].shape)}, not {list(own[k].shape)}"
-        for k in own
-        if k in given and given[k].shape != own[k].shape
+    prefix = _prefix(wanted, state)
+    bare = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    given = {k: v for k, v in bare.items() if not k.startswith("fc.")}
+    problems = [
+        [f"missing {k}" for k in wanted if k not in given],
+        [f"unknown {k}" for k in given if k not in own],
+        [
+            f"{k} is {list(given[k].shape)}, not {list(own[k].shape)}"
+            for k in own
+            if k in given and given[k].shape != own[k].shape
+        ],
+        [f"{k} holds NaN or infinity" for k, v in given.items() if not _finite(v)],
     ]
-    problems += [f"{k} holds NaN or infinity" for k, v in given.items() if not _finite(v)]
-    if problems:
+    if any(problems):
         raise UserError(
-            f"The weights {source} do not fit the model ({len(problems)} problems): "
-            f"{'; '.join(problems[:5])}. Check model.architecture and model.stem."
+            f"The weights {source} do not fit the model ({sum(map(len, problems))} problems): "
+            f"{'; '.join(text for kind in problems for text in kind[:3])}. Check "
+            "model.architecture and model.stem."
         )
+    if prefix:
+        print(f"the names in {source} begin with {prefix!r}, which is taken off")
     model.load_state_dict(given, strict=False)
+
+
+def _prefix(wanted: Sequence[str], state: Mapping[str, Tensor]) -> str:
+    """What stands before all wanted names in `state`; empty if nothing does, or several do."""
+    found = {k.removesuffix(wanted[0]) for k in state if k.endswith(f".{wanted[0]}")} | {""}
+    full = [prefix for prefix in found if all(prefix + name in state for name in wanted)]
+    return full[0] if len(full) == 1 else ""
 
 
 def _finite(tensor: Tensor) -> bool:
