@@ -19,5 +19,6 @@ else:
     path = Path(source)
 model = build_model(Architecture(architecture, classes=2, stem=snakemake.params.stem))
 load_backbone(model, read_state_dict(path), path)
+print(f"the backbone is that of {path}; a head in it (fc) is left out for a new one")
 with atomic_path(snakemake.output.weights) as temporary:
     save_file({k: v.contiguous() for k, v in backbone_state(model).items()}, temporary)

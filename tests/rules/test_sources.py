@@ -137,6 +137,7 @@ def test_another_file_of_weights_under_the_same_name_is_read(workflow: Path) -> 
     (workflow / "overlay.yaml").write_text(f"model: {{weights: {weights.name}}}")
     target = ("results/weights/backbone.safetensors", "--configfile", "overlay.yaml")
     snakemake(workflow, "--cores", "1", *target)
+    assert "head in it (fc) is left out" in (workflow / "results/logs/weights.log").read_text()
     assert jobs(snakemake(workflow, "-n", *target)) == {}
     save_file(build_model(facts).state_dict(), weights)
     assert jobs(snakemake(workflow, "-n", *target)) == {"weights": 1}
