@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,19 +43,19 @@ def test_unusable_folders_are_explained(tmp_path: Path) -> None:
 
 
 SPLITS = [
-    (["train/cat", "Val/cat"], "Val, train"),
-    (["train/cat", "test/cat", "pred"], "pred, test, train"),
-    (["seg_train/seg_train/sea", "seg_test/seg_test/sea", "notes"], "seg_test, seg_train"),
-    (["train", "test1"], "test1, train"),
-    (["training_set/cat", "test_set/cat", "raw"], "test_set, training_set"),
-    (["train2017", "val2017"], "train2017, val2017"),
+    (["train/cat", "Val/cat"], ["Val", "train"]),
+    (["train/cat", "test/cat", "pred"], ["pred", "test", "train"]),
+    (["seg_train/seg_train/sea", "seg_test/seg_test/sea", "notes"], ["seg_test", "seg_train"]),
+    (["train", "test1"], ["test1", "train"]),
+    (["training_set/cat", "test_set/cat", "raw"], ["test_set", "training_set"]),
+    (["train2017", "val2017"], ["train2017", "val2017"]),
 ]
 
 
 @pytest.mark.parametrize(("folders", "splits"), SPLITS)
-def test_splits_are_no_classes(tmp_path: Path, folders: list[str], splits: str) -> None:
+def test_splits_are_no_classes(tmp_path: Path, folders: list[str], splits: list[str]) -> None:
     _touch(*(tmp_path / folder / "1.png" for folder in folders))
-    with pytest.raises(UserError, match=f"look like splits, not classes: {splits}. Set"):
+    with pytest.raises(UserError, match=re.escape(f"not classes: {splits}. Set")):
         list_folder(tmp_path)
 
 
@@ -62,9 +63,10 @@ def test_one_folder_too_many_is_said_before_anything_is_decoded(tmp_path: Path) 
     for place in ("raw-img", "a/b"):
         root = tmp_path / place[0]
         _touch(root / "translate.py", root / place / "cane/1.png", root / place / "gatto/2.png")
-        message = f"only folder in {root} is {place}, which holds the folders cane, gatto: set data"
+        path, held = str(root / place), f"{place!r}, which holds 2 folders: ['cane', 'gatto']"
+        message = re.escape(f"only folder in {root} is {held}. Set dataset.path to {path!r}.")
         for read in (list_folder, count_files):
-            with pytest.raises(UserError, match=f"{message}set.path to {root / place}"):
+            with pytest.raises(UserError, match=message):
                 read(root)
     _touch(tmp_path / "one/cat/1.png", tmp_path / "one/cat/deep/2.png")
     assert count_files(tmp_path / "one") == 2

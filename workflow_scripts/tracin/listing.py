@@ -68,9 +68,8 @@ def _check_layout(root: Path, folders: set[str]) -> None:
     below = sorted({folder[len(single) + 1 :].split("/")[0] for folder in folders - {single}})
     if single and len(below) > 1:
         raise UserError(
-            f"The only folder in {root} is {single}, which holds the folders "
-            f"{', '.join(below[:SHOWN])}{', ...' if len(below) > SHOWN else ''}: "
-            f"set dataset.path to {root / single}."
+            f"The only folder in {root} is {single!r}, which holds {len(below)} folders: "
+            f"{below[:SHOWN]}. Set dataset.path to {str(root / single)!r}."
         )
     first = {folder.split("/")[0] for folder in folders}
     nested = {folder.split("/")[0] for folder in folders if "/" in folder}
@@ -85,7 +84,7 @@ def _check_layout(root: Path, folders: set[str]) -> None:
         splits = sorted(names if names.keys() == first else names.keys() & nested)
         if len({names[name] for name in splits}) > 1:
             raise UserError(
-                f"The folders in {root} look like splits, not classes: {', '.join(splits)}. Set "
+                f"The folders in {root} look like splits, not classes: {splits}. Set "
                 "dataset.path to one of them, or list all images in a manifest with a split column."
             )
 
