@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tracin.images import Augmentation, TrainingImages, collate
+from tracin.images import Augmentation, EpochSampler, TrainingImages, collate, normalise
 from tracin.vision import v2
 
 
@@ -52,3 +52,25 @@ def test_a_batch_is_in_channels_last_order() -> None:
     assert views.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(views, torch.stack([view for view, _, _ in items]))
     assert labels.tolist() == [0, 1, 2, 0, 1] and positions.tolist() == list(range(5))
+
+
+def test_each_epoch_and_each_seed_shuffles_and_augments_anew() -> None:
+    def drawn(seed: int, epoch: int) -> tuple[list[int], list[int]]:
+        sampler = EpochSampler(20, seed)
+        sampler.epoch = epoch
+        order, seeds = zip(*sampler, strict=True)
+        assert sorted(order) == list(range(20)) and len(set(seeds)) == 20
+        return list(order), list(seeds)
+
+    first = drawn(seed=0, epoch=1)
+    assert drawn(seed=0, epoch=1) == first
+    for other in (drawn(seed=0, epoch=2), drawn(seed=1, epoch=1)):
+        assert other[0] != first[0] and other[1] != first[1]
+
+
+def test_channels_are_scaled_by_imagenets_statistics() -> None:
+    grey = torch.full((1, 3, 2, 2), 51, dtype=torch.uint8)  # 51 / 255 = 0.2
+    found = normalise(grey)[0, :, 1, 1]
+    # As torchvision's documentation of its weights has them.
+    wanted = [(0.2 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0.2 - 0.406) / 0.225]
+    torch.testing.assert_close(found, torch.tensor(wanted))
