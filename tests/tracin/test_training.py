@@ -24,6 +24,7 @@ from tracin.training import train
 CPU = torch.device("cpu")
 CLASSES = 3
 LABELS = np.arange(48, dtype=np.int64) % CLASSES
+LOSS = Loss((1.0,) * CLASSES, 0.1)
 TRAIN, VAL, TEST = np.arange(30), np.arange(30, 39), np.arange(39, 48)
 RECIPE = Recipe(
     input_size=8,
@@ -54,23 +55,23 @@ def pixels(test_seed: int = 0) -> np.ndarray:
     return (levels + noise).astype(np.uint8)
 
 
-def run_training(
+def new_run(
     folder: Path,
     recipe: Recipe = RECIPE,
     test_seed: int = 0,
     workers: int = 0,
-    slots: int = 3,
     labels: np.ndarray = LABELS,
     first_weights: int = 0,
     origin: dict[str, str] | None = None,
-) -> pd.DataFrame:
-    """Train into `folder`; the table of epochs."""
+    loss: Loss = LOSS,
+) -> Run:
+    """A run that has not begun, with its state in `folder`."""
     torch.manual_seed(first_weights)
     architecture = Architecture("resnet18", CLASSES, stem="small")
-    run = Run(
+    return Run(
         model=build_model(architecture),
         architecture=architecture,
-        loss=Loss((1.0,) * CLASSES, 0.1),
+        loss=loss,
         recipe=recipe,
         pixels=pixels(test_seed),
         train=Samples(TRAIN, labels[TRAIN]),
@@ -82,6 +83,13 @@ def run_training(
         workers=workers,
         origin=origin or {},
     )
+
+
+def run_training(
+    folder: Path, recipe: Recipe = RECIPE, slots: int = 3, **options: Any
+) -> pd.DataFrame:
+    """Train into `folder`, with the options of `new_run`; the table of epochs."""
+    run = new_run(folder, recipe, **options)
     paths = [folder / f"{slot}.safetensors" for slot in range(slots)]
     train(run, folder / "best.safetensors", paths, folder / "table.parquet", folder / "dynamics")
     return pd.read_parquet(folder / "table.parquet")
