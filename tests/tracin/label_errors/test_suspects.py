@@ -73,6 +73,15 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     assert list(table.columns[-3:]) == EVIDENCE and table["suspicion"].between(0, 1).all()
 
 
+def test_an_image_that_helps_its_class_is_not_accused() -> None:
+    joined = run([[0.9, 0.1, 0]] * 2, [0, 0], [0.1] * 2)
+    joined["influence_on_own_class"] = np.array([1, -1], dtype=np.float32)  # larger is worse
+    table = suspect_table(joined, EVEN, MANIFEST, CLASSES, 1, np.zeros(2, bool))
+    said = table.set_index("train_id")["reasons"]
+    assert "it raises the loss of validation images of its class" in said[10]
+    assert "raises the loss" not in said[20]
+
+
 def test_what_a_person_decided_on_comes_last() -> None:
     rows, labels = [[0.9, 0.1, 0], [0.8, 0.2, 0], [0.1, 0.9, 0]], [0, 0, 0]
     table = suspect_table(
@@ -143,6 +152,13 @@ def noisy(rng: np.random.Generator, n: int, wrong: float) -> tuple[np.ndarray, n
     return probabilities, labels
 
 
+def test_shares_of_labels_are_calibrated_to_the_class_sizes() -> None:
+    sure, labels = noisy(np.random.default_rng(0), 300, 0.3)
+    sure[:60] = 1 / 3  # too unsure to be counted
+    shares = joint_shares(sure, labels)
+    np.testing.assert_allclose(shares.sum(axis=1), np.bincount(labels) / 300)
+
+
 @pytest.mark.parametrize("wrong", [0.0, 0.1, 0.3])
 def test_estimated_share_of_wrong_labels(wrong: float) -> None:
     probabilities, labels = noisy(np.random.default_rng(0), 3000, wrong)
@@ -189,6 +205,14 @@ def test_the_joint_of_other_images_is_carried_over_class_by_class() -> None:
     )
 
 
+def test_a_correction_leaves_the_cell_of_its_first_label() -> None:
+    # Half the labels 0 are wrong: 2 of 4, until a review turns one into 1.
+    others, many = np.array([[0.25, 0.25], [0.0, 0.5]]), np.array([1e12, 1e12])
+    given, labels = np.array([0] * 4 + [1] * 4), np.array([1] + [0] * 3 + [1] * 4)
+    found = carried_over(others, many, others, given, labels)
+    np.testing.assert_allclose(found * 8, [[2, 1], [0, 5]], atol=1e-9)
+
+
 def test_one_image_of_a_class_says_little_of_it() -> None:
     # The one label 1 there is wrong, and of a hundred labels 0 none is.
     others, seen = np.array([[100, 0], [1, 0]]) / 101, np.array([100, 1])
@@ -210,6 +234,14 @@ def test_expected_precision_is_one_where_planted_labels_stand_out() -> None:
     assert expected_precision(np.eye(3) / 3, sure, labels) == (0.0, 0.0)
     unseen = np.array([[0.5, 0.0], [0.1, 0.4]])  # of class 0, of which no image is held out
     assert expected_precision(unseen, sure[:9, :2], np.ones(9, int)) == (0.0, 1.0)
+
+
+def test_labels_are_planted_on_images_of_the_true_class() -> None:
+    held_out = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [0.1, 0.9]])
+    # Class 1 is labelled 0 at times, and label 0 on the fourth image has the loss of 0.1: it stands
+    # out. Label 1 on class 0, which never happens, would be hidden by the third image.
+    shares = np.array([[0.5, 0.25], [0.0, 0.25]])
+    assert expected_precision(shares, held_out, np.array([0, 0, 0, 1])) == (1.0, 1.0)
 
 
 def test_expected_precision_is_least_where_wrong_labels_fall_on_look_alikes() -> None:
