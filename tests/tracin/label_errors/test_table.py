@@ -1,5 +1,7 @@
 """The table of signals of one run, from made-up files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,3 +78,29 @@ def test_files_about_other_images_are_refused(name: str) -> None:
         other = {"self_influence": pd.DataFrame({"train_id": TRAIN.ids[1:]})}
     with pytest.raises(UserError, match=f"The {name} of this run are about other samples"):
         signal_table(run(np.arange(N), **other), k=4)
+
+
+def test_a_larger_signal_is_a_worse_one() -> None:
+    """Loss and influences from all pairs of images; neighbours by all views, not the plain one."""
+    known = run(np.arange(N))
+    own = np.arange(N), TRAIN.labels
+    views = known.views
+    blurred = np.roll(views.plain, 1, axis=1)
+    known = run(np.arange(N), views=replace(views, probabilities=blurred))
+    table = signal_table(known, k=4)
+    np.testing.assert_allclose(table["loss_recent"], -np.log(views.plain[own]), rtol=1e-5)
+    rows = np.stack(table["neighbours"].to_list())  # the ids of training images are rows, too
+    said = -blurred[rows, TRAIN.labels[:, None]].mean(axis=1)
+    np.testing.assert_allclose(table["neighbour_probability"], said, rtol=1e-5)
+    total = np.zeros((VAL, N))
+    for (held_out, rate), (factors, _) in zip(known.val_slots, known.train_slots, strict=True):
+        wide = held_out.activations @ factors.activations.T
+        total += rate * (wide * (held_out.errors @ factors.errors.T)).numpy()
+    by_class = np.stack([total[known.val.labels == c].mean(axis=0) for c in range(CLASSES)], axis=1)
+    others = np.stack(table["probabilities"].to_list())
+    others[own] = -1
+    for name, classes in (("own", TRAIN.labels), ("other", others.argmax(axis=1))):
+        expected = -by_class[np.arange(N), classes]
+        np.testing.assert_allclose(
+            table[f"influence_on_{name}_class"], expected, rtol=1e-4, atol=1e-5
+        )
