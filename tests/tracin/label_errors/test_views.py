@@ -45,7 +45,18 @@ def test_mirror_images_are_averaged_where_training_flips(model) -> None:
         found.probabilities, (plain.plain + mirrored.plain) / 2, rtol=1e-4, atol=1e-6
     )
     np.testing.assert_array_equal(found.plain, plain.plain)
-    np.testing.assert_allclose(np.linalg.norm(found.features, axis=1), 1.0, rtol=1e-5)
+    raw = [module._pass(model, p, SAMPLES.ids, both, CPU)[1] for p in (PIXELS, PIXELS[:, :, ::-1])]
+    features = torch.nn.functional.normalize(raw[0] + raw[1], dim=1)
+    np.testing.assert_allclose(found.features, features, rtol=1e-4, atol=1e-6)
+
+
+def test_random_views_differ_from_one_another(model) -> None:
+    none, one, two = (
+        number * see(model, PIXELS, SAMPLES, replace(CENTRE, random=number - 1), CPU).probabilities
+        for number in (1, 2, 3)
+    )
+    first, second = one - none, two - one
+    assert np.abs(first - second).max() > 1e-3
 
 
 def test_nothing_is_erased_from_a_view(model) -> None:
