@@ -58,9 +58,23 @@ def test_transparency_is_shown_on_white(tmp_path: Path) -> None:
     assert (decode_image(tmp_path / "a.png", 6)[0] == 255).all()
 
 
-def test_sixteen_bit_grey_is_scaled(tmp_path: Path) -> None:
-    Image.fromarray(np.full((5, 5), 128 * 257, dtype=np.uint16)).save(tmp_path / "w.png")
-    assert (decode_image(tmp_path / "w.png", 5)[0] == 128).all()
+# 65535 = 255 x 257; half a step is 128.5.
+@pytest.mark.parametrize(
+    ("value", "grey"), [(0, 0), (128, 0), (129, 1), (128 * 257, 128), (65535, 255)]
+)
+def test_sixteen_bit_grey_is_scaled_and_rounded(tmp_path: Path, value: int, grey: int) -> None:
+    Image.fromarray(np.full((5, 5), value, dtype=np.uint16)).save(tmp_path / "w.png")
+    assert (decode_image(tmp_path / "w.png", 5)[0] == grey).all()
+
+
+def test_images_are_made_smaller_with_a_bicubic_filter(tmp_path: Path) -> None:
+    line = np.zeros((32, 32), dtype=np.uint8)
+    line[:, 16] = 255
+    Image.fromarray(line).save(tmp_path / "l.png")
+    # Half of 255 times the cubic kernel, which 0.75, 0.25 and 1.25 new pixels away is 0.2266,
+    # 0.8672 and below zero.
+    small = decode_image(tmp_path / "l.png", 16)[0]
+    assert (small[:, 6:10, 0] == [0, 29, 111, 0]).all()
 
 
 def test_first_frame_of_gif_and_webp(tmp_path: Path) -> None:
