@@ -139,6 +139,14 @@ def test_class_influence_equals_a_loop() -> None:
     np.testing.assert_allclose(class_influence(known, topk(), 3), expected)
 
 
+def test_a_test_image_without_influence_counts_in_the_mean() -> None:
+    known, lists = images(), topk()
+    known.loc[1, "label_index"] = 0  # so that two test images are of class 0
+    lists.loc[lists["test_id"] == 1, "influence"] = 0.0
+    # On image 0, training images 3 and 4 of class 0 have 1 and 2.
+    assert class_influence(known, lists, 3)[0, 0] == (1 + 2) / 2
+
+
 def test_opponents_are_counted_among_the_k_strongest_of_both_kinds() -> None:
     shares = opponent_shares(images(), topk()).set_index("test_id")
     assert shares["share"].tolist() == [0.5, 0.5, 0.0]

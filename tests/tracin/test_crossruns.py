@@ -75,6 +75,18 @@ def test_confusions_count_runs_that_lack_them() -> None:
     assert table.loc[("ant", "cat"), "share_of_label"] == pytest.approx(1 / 3)
 
 
+def test_a_confusions_share_is_of_the_images_of_its_label() -> None:
+    table = pd.DataFrame(
+        {
+            "split": "test",
+            "label": ["ant"] * 4 + ["bee"],
+            "predicted": ["bee"] + ["ant"] * 3 + ["bee"],
+            "wrong": [True] + [False] * 4,
+        }
+    )
+    assert confusion_pairs({0: table})["share_of_label"].tolist() == [1 / 4]
+
+
 def test_class_error_rates() -> None:
     table = class_error_rates(runs()).set_index("label")
     assert table.index.tolist() == ["ant", "bee", "cat"]

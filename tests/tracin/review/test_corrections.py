@@ -1,5 +1,6 @@
 """Corrections: every fault with its line, and nothing guessed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -193,3 +194,10 @@ def test_merging_lists_conflicts_and_joins_the_rest() -> None:
         merged[0].__class__(**{**vars(merged[0]), "note": "yes\nsure"}),
         *merged[1:],
     ]
+
+
+def test_one_decision_on_two_versions_of_an_image_is_a_conflict() -> None:
+    one = decided("cat/0.png", "remove", "")
+    other = replace(one, sha256="1" * 64)
+    assert one.sha256 != other.sha256
+    assert merge_corrections([one], [other]) == ([], [(one, other)])
