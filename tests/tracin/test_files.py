@@ -27,6 +27,35 @@ def test_success_replaces_and_makes_folders(tmp_path: Path) -> None:
     assert target.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
 
 
+@pytest.mark.parametrize(("mask", "made"), [(0o022, 0o600), (0o077, 0o644)])
+def test_permissions_are_those_of_the_umask(tmp_path: Path, mask: int, made: int) -> None:
+    before = os.umask(mask)
+    try:
+        with atomic_path(tmp_path / "a") as temporary:
+            temporary.touch()
+            temporary.chmod(made)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_the_content_is_on_disk_before_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, replace, target = [], os.replace, tmp_path / "a"
+
+    def renamed(source: Path, to: Path) -> None:
+        calls.append(("replace", source.stat().st_ino))
+        replace(source, to)
+
+    monkeypatch.setattr(os, "fsync", lambda file: calls.append(("fsync", os.fstat(file).st_ino)))
+    monkeypatch.setattr(os, "replace", renamed)
+    with atomic_path(target) as temporary:
+        temporary.write_text("new")
+    file = target.stat().st_ino
+    assert calls == [("fsync", file), ("replace", file)]
+
+
 def test_error_keeps_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "b.txt"
     target.write_text("old")
