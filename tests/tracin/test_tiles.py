@@ -12,7 +12,7 @@ from tracin import pruning, tiles
 from tracin.cosines import UnitLength
 from tracin.errors import UserError
 from tracin.influence import ROWS, self_influence, tile_scores, topk_table, with_classes
-from tracin.pruning import Bound
+from tracin.pruning import Bound, Side
 from tracin.shards import Factors, Sketches, Slot
 from tracin.tiles import Tile, tile_table
 
@@ -244,6 +244,16 @@ def test_a_sample_is_not_its_own_proponent(n: int) -> None:
     assert len(table) == 2 * K * n
     everything = tile_table(slots(noise, 5, 0), slots(noise, 5, 0), 9, CPU)
     assert len(everything) == 2 * 5 * 4
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_pruned_lists_are_whole_where_samples_leave_their_own(k: int) -> None:
+    for seed in range(4):
+        activations, errors = trained(torch.Generator().manual_seed(seed), M)
+        test, train = (Side(torch.arange(M), [activations], [rate * errors]) for rate in (1e-3, 1))
+        tile = Tile(test, train, k)
+        for pruned, plain in zip(tile.ranked(prune=True), tile.ranked(prune=False), strict=True):
+            assert torch.equal(pruned[0], plain[0]) and torch.equal(pruned[1], plain[1])
 
 
 def test_sketched_layers_add_their_part_with_their_own_rate() -> None:
