@@ -55,8 +55,8 @@ def tile_table(
     each multiply on their own.
 
     Raises:
-        ValueError: the slots list different samples, or their learning rates differ.
-        FloatingPointError: a score is NaN or infinite; the pair of samples is named.
+        UserError: the slots list different samples, or their learning rates differ.
+        UserError: a score is NaN or infinite; the pair of samples is named.
     """
     if cosine:
         test, train = UnitLength(test), UnitLength(train)
