@@ -19,8 +19,7 @@ from safetensors.torch import load_file
 
 from tests.conftest import ROOT
 from tests.tracin.test_training import LABELS, RECIPE, run_training
-from tracin import training, training_state
-from tracin.images import open_pixels
+from tracin import training
 from tracin.recipe import Run
 from tracin.training_state import StateFolder
 
@@ -287,24 +286,3 @@ def test_fewer_slots_are_filled_from_the_state(
         run_training(stopped, LONGER, slots=9)
     monkeypatch.delattr(training, "_training_pass")
     assert len(run_training(stopped, LONGER, slots=3)) == 5
-
-
-def test_digest_tells_where_a_part_ends() -> None:
-    assert training_state.digest([b"ab", b"c"]) != training_state.digest([b"a", b"bc"])
-
-
-def test_pixels_are_told_by_what_they_hold(tmp_path: Path) -> None:
-    """A copy without times, or --touch, doesn't cost the epochs of an unfinished training."""
-    pixels = np.random.default_rng(0).integers(0, 256, (50, 4, 4, 3), dtype=np.uint8)
-    files, path = [f"{i:064x}" for i in range(50)], tmp_path / "pixels.npy"
-
-    def written(array: np.ndarray, files: list[str] = files) -> str:
-        np.save(path, array)
-        return training_state.pixels_digest(open_pixels(path), files)
-
-    before = written(pixels)
-    os.utime(path, ns=(1, 1))
-    assert training_state.pixels_digest(open_pixels(path), files) == before
-    others = (255 - pixels, pixels.reshape(50, 2, 8, 3), pixels.view(np.int8), pixels[:-1])
-    assert before not in map(written, others)
-    assert written(pixels, files[::-1]) != before
