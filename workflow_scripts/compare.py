@@ -1,11 +1,13 @@
 """Before and after the corrections: tables, figure and the verdict in words."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 
 from tracin.figures.comparison import comparison_figure
 from tracin.figures.style import save
 from tracin.files import atomic_path, write_csv, write_parquet
-from tracin.results import read_classes
 from tracin.review.comparison import (
     changed_images,
     compare,
@@ -18,7 +20,7 @@ from tracin.runtime import start_log
 
 start_log(snakemake.log[0])
 given, output, seeds = snakemake.input, snakemake.output, snakemake.params.seeds
-classes = read_classes(given.classes)
+classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
 read = pd.read_parquet
 pairs = [
     pair_up(seed, read(before), read(after))

@@ -1,14 +1,16 @@
 """Every wrong prediction, as Parquet and as the CSV people open."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 
 from tracin.files import write_csv, write_parquet
 from tracin.mistakes import mispredictions
-from tracin.results import read_classes
 from tracin.runtime import start_log
 
 start_log(snakemake.log[0])
-classes = read_classes(snakemake.input.classes)
+classes = json.loads(Path(snakemake.input.classes).read_text(encoding="utf-8"))
 predictions = pd.read_parquet(snakemake.input.predictions)
 labels = pd.read_parquet(snakemake.input.labels).set_index("sample_id")
 # What a review removed is no mistake of the model.

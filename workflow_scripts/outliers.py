@@ -1,18 +1,20 @@
 """List training images that look like no class."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 
 from tracin.files import write_csv, write_parquet
 from tracin.label_errors.outliers import outliers
 from tracin.label_errors.views import read_views
-from tracin.results import read_classes
 from tracin.runtime import start_log
 from tracin.samples import read_samples
 
 start_log(snakemake.log[0])
 given = snakemake.input
 train = read_samples(given.manifest, given.labels, "train")
-classes = read_classes(given.classes)
+classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
 views, manifest = read_views(given.views).only(train.ids), pd.read_parquet(given.manifest)
 table = outliers(views, manifest, train.labels, classes)
 write_parquet(table, snakemake.output.table)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from tracin.files import atomic_path
-from tracin.results import read_classes
 from tracin.review.page import ReviewData, review_page
 from tracin.runtime import start_log
 
@@ -16,7 +15,7 @@ given = snakemake.input
 corrections = [pd.read_parquet(path) for path in given.corrections]
 data = ReviewData(
     name=snakemake.wildcards.labels,
-    classes=read_classes(given.classes),
+    classes=json.loads(Path(given.classes).read_text(encoding="utf-8")),
     manifest=pd.read_parquet(given.manifest),
     labels=pd.read_parquet(given.labels),
     suspects=pd.read_parquet(given.suspects),

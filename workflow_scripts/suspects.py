@@ -1,5 +1,8 @@
 """Rank the training images by how likely their label is wrong."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -13,13 +16,12 @@ from tracin.label_errors.suspects import (
     suspect_table,
 )
 from tracin.label_errors.views import read_views, together
-from tracin.results import read_classes
 from tracin.runtime import start_log
 from tracin.samples import read_samples
 
 start_log(snakemake.log[0])
 given, output = snakemake.input, snakemake.output
-classes = read_classes(given.classes)
+classes = json.loads(Path(given.classes).read_text(encoding="utf-8"))
 joined = averaged([pd.read_parquet(path) for path in given.signals])
 val = read_samples(given.manifest, given.labels, "val")
 held_out = together([read_views(path).only(val.ids) for path in [*given.views, *given.others]])

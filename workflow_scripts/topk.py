@@ -1,16 +1,18 @@
 """One table of all blocks, and the arrays and CSV made of it."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from tracin.files import atomic_path, write_csv, write_parquet
 from tracin.influence import as_arrays, with_classes
-from tracin.results import read_classes
 from tracin.runtime import start_log
 
 start_log(snakemake.log[0])
 topk = pd.concat([pd.read_parquet(p) for p in snakemake.input.merged], ignore_index=True)
-classes = read_classes(snakemake.input.classes)
+classes = json.loads(Path(snakemake.input.classes).read_text(encoding="utf-8"))
 topk = with_classes(topk, pd.read_parquet(snakemake.input.predictions), classes)
 write_parquet(topk, snakemake.output.topk)
 names = (snakemake.output.scores, snakemake.output.indices)
