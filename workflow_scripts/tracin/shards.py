@@ -160,27 +160,36 @@ def read_factors(
             )
         names = [n for n in files[0].keys() if not n.endswith(".scale")]  # noqa: SIM118
         names = [n for n in names if sketches or not n.startswith(SKETCH)]
-        parts: list[dict[str, Tensor]] = []
-        position = rows.start
-        for i in sorted(range(len(files)), key=lambda i: int(facts[i]["start"])):
-            start, ids = int(facts[i]["start"]), files[i].get_slice("sample_id")
-            low, high = max(rows.start, start), min(rows.stop, start + ids.get_shape()[0])
-            if low >= high:
-                continue
-            if low != position:
-                raise UserError(
-                    f"{shards[i]} does not continue the rows before it. Run again with "
-                    "--forcerun gradients."
-                )
-            wanted = slice(low - start, high - start)
-            parts.append({name: _read(files[i], name, wanted) for name in names})
-            position = high
-        if position != rows.stop:
+        parts = [
+            {name: _read(files[i], name, wanted) for name in names}
+            for i, wanted in _overlaps(shards, files, rows)
+        ]
+    return _join(parts, facts[0]), float(facts[0]["learning_rate"])
+
+
+def _overlaps(
+    shards: Sequence[Path | str], files: Sequence[Any], rows: slice
+) -> Iterator[tuple[int, slice]]:
+    """Which shards hold the rows, in their order, and which of a shard's rows those are."""
+    starts = [int(file.metadata()["start"]) for file in files]
+    position = rows.start
+    for i in sorted(range(len(files)), key=lambda i: starts[i]):
+        length = files[i].get_slice("sample_id").get_shape()[0]
+        low, high = max(rows.start, starts[i]), min(rows.stop, starts[i] + length)
+        if low >= high:
+            continue
+        if low != position:
             raise UserError(
-                f"{list(shards)} lack rows {position} to {rows.stop}. Run again with "
+                f"{shards[i]} does not continue the rows before it. Run again with "
                 "--forcerun gradients."
             )
-    return _join(parts, facts[0]), float(facts[0]["learning_rate"])
+        yield i, slice(low - starts[i], high - starts[i])
+        position = high
+    if position != rows.stop:
+        raise UserError(
+            f"{list(shards)} lack rows {position} to {rows.stop}. Run again with "
+            "--forcerun gradients."
+        )
 
 
 def _open(path: Path | str, stack: ExitStack) -> Any:

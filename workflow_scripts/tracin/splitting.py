@@ -194,6 +194,13 @@ def _warn(labels: pd.Series, class_names: Mapping[str, str], classes: list[str])
             LOGGER.warning("classes whose names look alike are kept apart: %s", names)
 
 
+def _warn_of_lacking(images: pd.DataFrame, classes: list[str]) -> None:
+    """Say in the log which classes a split has no image of."""
+    for split, labels in images.groupby("split")["label"]:
+        if lacking := sorted(set(classes) - set(labels)):
+            LOGGER.warning("the %s split has no image of the classes %s", split, lacking[:5])
+
+
 def build_manifest(
     images: pd.DataFrame,
     class_names: Mapping[str, str],
@@ -216,7 +223,7 @@ def build_manifest(
 
     Returns:
         The manifest [n, 8], the sorted class names, and the images [m, 4] with
-        equal bytes under different given labels.
+        equal bytes under different labels, planted ones included.
 
     Raises:
         UserError: There are fewer than two classes, or splitting fails.
@@ -230,9 +237,7 @@ def build_manifest(
             "Add images of another class."
         )
     frame["split"] = assign_splits(frame, test, val, seed)
-    for split, labels in frame.groupby("split")["label"]:
-        if lacking := sorted(set(classes) - set(labels)):
-            LOGGER.warning("the %s split has no image of the classes %s", split, lacking[:5])
+    _warn_of_lacking(frame, classes)
     frame["true_label"] = _true_labels(frame, class_names, truth_known or planted_noise > 0)
     frame["label"] = plant_noise(frame["label"], frame["split"], planted_noise, seed)
     return frame[COLUMNS].reset_index(drop=True), classes, find_conflicts(frame)
