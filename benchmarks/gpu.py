@@ -25,10 +25,10 @@ from benchmarks.measure import Work, interleaved, quiet, report
 from benchmarks.networks import random_images, untrained
 from tracin.arithmetic import Precision, autocast, matrix_units
 from tracin.checkpoints import load_checkpoint
+from tracin.frozen import folded
 from tracin.gradients import extract_factors
 from tracin.images import Augmentation, EpochSampler, TrainingImages, collate, normalise
 from tracin.loss import Loss
-from tracin.model import folded
 from tracin.samples import Samples
 from tracin.shards import Factors, Slot
 from tracin.tiles import tile_table

@@ -93,5 +93,7 @@ def test_cores_share_a_batch_and_see_what_one_sees(precision, threads: int) -> N
     alone = passes()
     assert shared[0] == [slice(at, at + 2) for at in range(0, 10, 2)]
     assert alone[0] == [slice(0, 6), slice(6, 10)]
+    # Products of more rows add up in another order: a sum may be rounded to the next of eight bits.
+    near = 1e-5 if precision == "float32" else 2**-7
     for one, other in zip(shared[1:], alone[1:], strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(one, other, rtol=near, atol=near * float(other.abs().max()))

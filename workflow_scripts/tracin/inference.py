@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from tracin.arithmetic import Precision, ahead, autocast, matrix_units, send, side_by_side
+from tracin.frozen import frozen
 from tracin.images import normalise, read_batch
 from tracin.loss import Loss
 from tracin.memory import halving
-from tracin.model import final_linear, folded
+from tracin.model import final_linear
 from tracin.samples import Samples
 
 LOADERS = 3  # threads that read batches for a GPU, which may take two while one is read
@@ -38,7 +39,7 @@ def forward(
     image by image, so that what is yielded is smaller.
     """
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model = model.eval() if differentiable else folded(model)
+    model = model.eval() if differentiable else frozen(model, precision, device)
     alone = differentiable or device.type != "cpu"
     workers = 1 if alone else min(torch.get_num_threads(), batch_size)
     size = -(-batch_size // workers)

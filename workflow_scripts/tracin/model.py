@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from tracin.errors import UserError
 from tracin.vision import models
@@ -105,21 +102,6 @@ def chosen_layers(model: nn.Module, layers: Layers) -> dict[str, nn.Module]:
                 f"normalisation layer before the last. Known: {', '.join(known)}."
             )
     return {name: known[name] for name in known if any(name in names for names in below.values())}
-
-
-def folded(model: nn.Module) -> nn.Module:
-    """A copy for inference whose batch normalisation is part of the convolutions before it.
-
-    y = (w * x - mean) / sqrt(var + eps) * gamma + beta is itself a convolution (Jacob et al., CVPR
-    2018, section 3.2): the same logits but for rounding, and one pass less over each activation.
-    """
-    copy = deepcopy(model).eval().requires_grad_(False)
-    for block in list(copy.modules()):
-        for (conv_name, conv), (norm_name, norm) in pairwise(list(block.named_children())):
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(block, conv_name, fuse_conv_bn_eval(conv, norm))
-                setattr(block, norm_name, nn.Identity())
-    return copy
 
 
 def backbone_state(model: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,113 @@
+"""Copies of networks for passes without gradients say what the networks say."""
+
+import pytest
+import torch
+from torch import nn
+
+from tracin.arithmetic import autocast
+from tracin.frozen import FEW_POSITIONS, FewPositions, folded, frozen
+from tracin.model import Architecture, build_model
+
+CPU = torch.device("cpu")
+
+
+def trained(architecture: Architecture) -> nn.Module:
+    """A network whose batch normalisations have each their own statistics and scales."""
+    torch.manual_seed(0)
+    model = build_model(architecture)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for name in ("weight", "running_var"):
+                nn.init.uniform_(getattr(module, name), 0.5, 1.5)
+            for name in ("bias", "running_mean"):
+                nn.init.uniform_(getattr(module, name), -0.5, 0.5)
+    return model
+
+
+networks = pytest.mark.parametrize(
+    "architecture",
+    [
+        Architecture("resnet18", classes=4, stem="small"),
+        Architecture("resnet50", classes=4, hidden=(8,)),
+        Architecture("resnext50_32x4d", classes=4),
+    ],
+    ids=lambda architecture: architecture.name,
+)
+
+
+@networks
+def test_a_folded_network_says_the_same_without_batch_normalisation(architecture) -> None:
+    model = trained(architecture).double().train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    copy = folded(model)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in copy.modules())
+    # The original is as it was, and goes on learning.
+    assert model.training and all(p.requires_grad for p in model.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
+    with torch.no_grad():
+        expected = model.eval()(images)
+        torch.testing.assert_close(copy(images), expected, rtol=1e-9, atol=1e-9)
+    assert expected.std() > 1e-3
+
+
+@networks
+def test_a_frozen_network_says_the_same_by_products(architecture) -> None:
+    model = trained(architecture).double().eval()
+    copy = frozen(model, "float32", CPU)
+    products = sum(isinstance(module, FewPositions) for module in copy.modules())
+    assert products == sum(
+        FewPositions.suits(module) for module in model.modules() if isinstance(module, nn.Conv2d)
+    )
+    assert products > 10
+    images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(copy(images), model(images), rtol=1e-9, atol=1e-9)
+
+
+def test_weights_are_rounded_once_and_to_what_autocast_makes_of_them() -> None:
+    model = trained(Architecture("resnet18", classes=4, hidden=(8,), stem="small")).eval()
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # Nothing on these maps has few positions.
+    images = torch.randn(2, 3, 64, 64)
+    copy = frozen(model, "bfloat16", CPU)
+    formats = {name: parameter.dtype for name, parameter in copy.named_parameters()}
+    assert {name for name, dtype in formats.items() if dtype == torch.float32} == {
+        f"fc.{len(copy.fc) - 1}.weight",  # type: ignore[arg-type]
+        f"fc.{len(copy.fc) - 1}.bias",  # type: ignore[arg-type]
+    }
+    assert formats["conv1.conv.weight"] == formats["fc.0.weight"] == torch.bfloat16
+    with torch.inference_mode(), autocast("bfloat16", CPU):
+        assert torch.equal(copy(images), folded(model)(images))
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("side", "padding"), [(1, 0), (3, 1), (3, 0)])
+def test_a_product_is_the_convolution(layout, stride: int, side: int, padding: int) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(5, 7, side, stride, padding)
+    conv.to(memory_format=layout)  # type: ignore[call-overload]
+    product = FewPositions(conv)
+    for height, width in [(3, 5), (20, 20)]:
+        images = torch.randn(4, 5, height, width).to(memory_format=layout)
+        few = (height // stride) * (width // stride) <= FEW_POSITIONS[side]
+        assert few == (height == 3)
+        torch.testing.assert_close(product(images), conv(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(4, 4, 3, groups=2),
+        nn.Conv2d(4, 4, 3, dilation=2),
+        nn.Conv2d(4, 4, (1, 3)),
+        nn.Conv2d(4, 4, 3, padding=(1, 0)),
+        nn.Conv2d(4, 4, 3, padding="same"),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(4, 4, 5),
+    ],
+    ids=["groups", "dilation", "kernel", "padding", "same", "reflect", "five"],
+)
+def test_other_convolutions_are_left_alone(conv: nn.Conv2d) -> None:
+    assert not FewPositions.suits(conv)
