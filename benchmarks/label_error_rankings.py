@@ -66,6 +66,7 @@ def seconds(results: Path) -> float:
     """What the combination took beyond training and prediction, from Snakemake's own records."""
     files = [
         *results.glob("timings/original/seed0/views.tsv"),
+        *results.glob("timings/original/seed0/neighbours.tsv"),
         *results.glob("timings/original/seed0/signals.tsv"),
         *results.glob("timings/original/seed0/gradients/*/*.tsv"),
         *results.glob("timings/original/seed0/tiles/train*.tsv"),

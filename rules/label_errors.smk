@@ -75,11 +75,34 @@ rule votes:
         "../workflow_scripts/votes.py"
 
 
+rule neighbours:
+    """Find the training images that are nearest to each in feature space."""
+    input:
+        views="results/{labels}/seed{seed}/label_errors/views.safetensors",
+        manifest="results/dataset/manifest.parquet",
+        labels="results/labels/{labels}.parquet",
+    output:
+        neighbours="results/{labels}/seed{seed}/label_errors/neighbours.safetensors",
+    log:
+        "results/logs/{labels}/seed{seed}/neighbours.log",
+    benchmark:
+        "results/timings/{labels}/seed{seed}/neighbours.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    params:
+        code=library("neighbours.py"),
+        neighbours={"k": config["label_errors"]["neighbours"]},
+    script:
+        "../workflow_scripts/neighbours.py"
+
+
 rule signals:
     """Every signal of a wrong label that one run gives, image by image."""
     input:
         dynamics="results/{labels}/seed{seed}/dynamics.safetensors",
         views="results/{labels}/seed{seed}/label_errors/views.safetensors",
+        neighbours="results/{labels}/seed{seed}/label_errors/neighbours.safetensors",
         self_influence="results/{labels}/seed{seed}/influence/self.parquet",
         train=shards("train"),
         val=shards("val"),
@@ -146,7 +169,7 @@ rule suspects:
 rule outliers:
     """List training images that look like no class."""
     input:
-        views="results/{labels}/seed{seed}/label_errors/views.safetensors",
+        neighbours="results/{labels}/seed{seed}/label_errors/neighbours.safetensors",
         manifest="results/dataset/manifest.parquet",
         labels="results/labels/{labels}.parquet",
         classes="results/dataset/classes.json",
@@ -160,8 +183,6 @@ rule outliers:
         ),
     log:
         "results/logs/{labels}/seed{seed}/outliers.log",
-    benchmark:
-        "results/timings/{labels}/seed{seed}/outliers.tsv"
     conda:
         "../envs/torch.yaml"
     params:

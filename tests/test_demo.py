@@ -115,7 +115,7 @@ def test_timings_of_every_heavy_rule(demo: Path) -> None:
         "topk",
         "signals",
         "suspects",
-        "outliers",
+        "neighbours",
         "cross_reference",
         "plot_overall",
         "plot_classes",

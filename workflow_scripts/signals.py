@@ -5,6 +5,7 @@ import pandas as pd
 from tracin.dynamics import read_dynamics
 from tracin.files import write_parquet
 from tracin.gradients import by_slot
+from tracin.label_errors.neighbours import read_neighbours
 from tracin.label_errors.table import RunFiles, signal_table
 from tracin.label_errors.views import read_views
 from tracin.label_errors.votes import read_votes
@@ -30,6 +31,7 @@ run = RunFiles(
     val=read_samples(given.manifest, given.labels, "val"),
     dynamics=read_dynamics(given.dynamics),
     views=read_views(given.views),
+    neighbours=read_neighbours(given.neighbours),
     self_influence=pd.read_parquet(given.self_influence),
     lists=pd.concat([pd.read_parquet(path) for path in given.lists], ignore_index=True),
     train_slots=slots(list(given.train)),

@@ -28,7 +28,8 @@ LISTS = AFTER_TOPK | {"tile", "merge", "topk"}
 EVIDENCE = {"tile", "merge"} | AFTER_SIGNALS
 TILES = LISTS | EVIDENCE
 AFTER_GRADIENTS = TILES | {"gradients", "self_influence"}
-AFTER_VIEWS = AFTER_SIGNALS | {"views", "outliers"}
+AFTER_NEIGHBOURS = AFTER_SIGNALS | {"neighbours", "outliers"}
+AFTER_VIEWS = AFTER_NEIGHBOURS | {"views"}
 AFTER_PREDICTIONS = {
     "predict",
     "evaluate",
@@ -44,7 +45,7 @@ AFTER_MANIFEST = AFTER_TRAINING | {"manifest", "label_set", "near_duplicates"}
 STALE: list[tuple[str, object, set[str]]] = [
     ("influence.top_k", 7, LISTS),
     ("label_errors.opponents", 7, EVIDENCE),
-    ("label_errors.neighbours", 7, AFTER_SIGNALS),
+    ("label_errors.neighbours", 7, AFTER_NEIGHBOURS),
     ("label_errors.random_views", 1, AFTER_VIEWS),
     ("dataset.near_duplicate_bits", 1, {"near_duplicates", "timings"}),
     ("influence.layers", ["layer4"], AFTER_GRADIENTS),

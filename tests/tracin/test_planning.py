@@ -146,14 +146,14 @@ def test_sketches_are_in_shards_only() -> None:
     settings = SETTINGS | {"influence": influence}
     head, beyond = (Costs(s, data, network_of(s, 10), RATES) for s in (SETTINGS, settings))
     run = {"labels": "original", "seed": "0", "split": "train", "block": "0", "slot": "0"}
-    for rule in ("views", "votes", "outliers", "signals"):
+    for rule in ("views", "votes", "neighbours", "signals"):
         before, after = head.of(Job(rule, run, 0)), beyond.of(Job(rule, run, 0))
         assert (after.disk, after.host, after.device) == (before.disk, before.host, before.device)
     # 14,720 numbers of sketches beside the 523 of the head, whose pairs are as fast as before.
     ratio = (14720 + 523) / 523
     shards = [costs.of(Job("gradients", run, 0)).disk for costs in (head, beyond)]
     assert shards[1] / shards[0] == pytest.approx(ratio)
-    seconds = [costs.of(Job("outliers", run, 0)).seconds for costs in (head, beyond)]
+    seconds = [costs.of(Job("neighbours", run, 0)).seconds for costs in (head, beyond)]
     assert seconds[0] / seconds[1] == pytest.approx(ratio)
 
 

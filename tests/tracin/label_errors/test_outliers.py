@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from tracin.label_errors.neighbours import nearest, read_neighbours, save_neighbours
 from tracin.label_errors.outliers import outliers
-from tracin.label_errors.views import Views, read_views, save_views
 
 
 def test_the_odd_one_leads_and_has_a_reason(tmp_path) -> None:
@@ -14,12 +14,12 @@ def test_the_odd_one_leads_and_has_a_reason(tmp_path) -> None:
     features += rng.normal(0, 0.1, features.shape).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
     ids = np.arange(201)
-    views = Views(ids, np.ones((201, 2), np.float32), np.ones((201, 2), np.float32), features)
-    save_views(views, tmp_path / "views.safetensors")
+    # More neighbours than the ten that count.
+    save_neighbours(nearest(ids, features, 20), tmp_path / "neighbours.safetensors")
+    neighbours = read_neighbours(tmp_path / "neighbours.safetensors")
     names = [f"{i}.png" for i in ids]
     manifest = pd.DataFrame({"sample_id": ids, "path": names, "label": "x"})
-    views = read_views(tmp_path / "views.safetensors")
-    table = outliers(views, manifest, (ids == 200).astype(int), ["x", "y"])
+    table = outliers(neighbours, manifest, (ids == 200).astype(int), ["x", "y"])
     assert table["label"].tolist() == ["y"] + ["x"] * 200  # of the label set, not the manifest
     assert table["train_id"].iloc[0] == 200 and table["outlier"].tolist() == [True] + [False] * 200
     assert table["reason"].iloc[0].startswith("far from its ten") and table["reason"].iloc[1] == ""

@@ -47,7 +47,8 @@ def test_forgetting_counts_falls_and_never_learned() -> None:
 def test_neighbours_of_a_line() -> None:
     angles = np.radians([0.0, 10.0, 25.0, 90.0])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    rows, similarity = nearest(features, 2)
+    found = nearest(np.arange(4), features, 2)
+    rows, similarity = found.rows, found.similarity
     assert rows.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
     np.testing.assert_allclose(similarity[0], np.cos(np.radians([10, 25])), rtol=1e-4)
     labels = np.array([0, 0, 1, 1])
@@ -58,7 +59,7 @@ def test_neighbours_of_a_line() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_neighbours_of_copies_and_of_few(count: int) -> None:
-    rows, _ = nearest(np.ones((count, 3), dtype=np.float32), 4)
+    rows = nearest(np.arange(count), np.ones((count, 3), dtype=np.float32), 4).rows
     assert rows.shape == (count, min(4, max(0, count - 1)))
     assert not (rows == np.arange(count)[:, None]).any()
 

@@ -9,6 +9,7 @@ import pytest
 from tests.tracin.factors import whole_slots
 from tracin.errors import UserError
 from tracin.influence import KINDS
+from tracin.label_errors.neighbours import nearest
 from tracin.label_errors.table import RunFiles, signal_table
 from tracin.label_errors.views import Views
 from tracin.samples import Samples
@@ -36,6 +37,7 @@ def run(contents: np.ndarray, **changes: object) -> RunFiles:
             "log_probabilities": np.log(probabilities[:N]),
         },
         "views": Views(ids, probabilities, probabilities, features),
+        "neighbours": nearest(TRAIN.ids, features[:N], 10),
         "self_influence": pd.DataFrame(
             {"train_id": TRAIN.ids, "self_influence": 1.0, "self_influence_error": 0.5}
         ),
@@ -78,6 +80,13 @@ def test_files_about_other_images_are_refused(name: str) -> None:
         other = {"self_influence": pd.DataFrame({"train_id": TRAIN.ids[1:]})}
     with pytest.raises(UserError, match=f"The {name} of this run are about other samples"):
         signal_table(run(np.arange(N), **other), k=4)
+
+
+def test_neighbours_of_other_samples_are_refused() -> None:
+    known = run(np.arange(N))
+    others = replace(known.neighbours, sample_id=TRAIN.ids + 1)
+    with pytest.raises(UserError, match="neighbours are those of other samples"):
+        signal_table(replace(known, neighbours=others), k=4)
 
 
 def test_a_larger_signal_is_a_worse_one() -> None:

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
 from sklearn.neighbors import NearestNeighbors
 
+from tracin.errors import UserError
+from tracin.files import atomic_path
+from tracin.tensors import readable
 
-def nearest(features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest other rows of each row, nearest first.
+LEAST = 10  # neighbours that outliers are judged by, whatever label_errors.neighbours says
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The k nearest other images of each of n images, nearest first."""
+
+    sample_id: np.ndarray  # int64 [n]
+    rows: np.ndarray  # int64 [n, k], positions in sample_id
+    similarity: np.ndarray  # float32 [n, k], cosines
+
+    def check(self, sample_id: np.ndarray) -> None:
+        """Raise UserError unless these are the neighbours of just these samples, in this order."""
+        if not np.array_equal(self.sample_id, sample_id):
+            raise UserError(
+                "The neighbours are those of other samples. Run again with --forcerun neighbours."
+            )
+
+
+def nearest(sample_id: np.ndarray, features: np.ndarray, k: int) -> Neighbours:
+    """The k nearest other images of each; fewer where there are not so many others.
 
     Args:
+        sample_id: int64 [n].
         features: float32 [n, d], rows of length one.
-        k: Neighbours; fewer where there are not so many others.
-
-    Returns:
-        Rows int64 [n, k] and cosine similarities float32 [n, k].
+        k: Neighbours.
     """
     k = min(k, len(features) - 1)
     if k < 1:
-        return np.zeros((len(features), 0), dtype=np.int64), np.zeros((len(features), 0))
+        none = np.zeros((len(features), 0))
+        return Neighbours(sample_id, none.astype(np.int64), none.astype(np.float32))
     # On unit vectors the Euclidean order is the cosine order. Asking for the neighbours of the
     # fitted points themselves leaves each point out of its own list.
     found = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(features)
     distances, rows = found.kneighbors()
-    return rows.astype(np.int64), (1.0 - distances**2 / 2.0).astype(np.float32)
+    similarity = (1.0 - distances**2 / 2.0).astype(np.float32)
+    return Neighbours(sample_id, rows.astype(np.int64), similarity)
 
 
 def mean_over(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -32,3 +59,21 @@ def mean_over(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
     for column in rows.T:
         total += values[column]
     return total / max(1, rows.shape[1])
+
+
+def save_neighbours(neighbours: Neighbours, path: Path | str) -> None:
+    """Write the arrays as safetensors."""
+    with atomic_path(path) as temporary:
+        save_file(
+            {name: torch.from_numpy(array) for name, array in vars(neighbours).items()}, temporary
+        )
+
+
+def read_neighbours(path: Path | str) -> Neighbours:
+    """What `save_neighbours` wrote.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with readable(path):
+        return Neighbours(**{name: tensor.numpy() for name, tensor in load_file(path).items()})

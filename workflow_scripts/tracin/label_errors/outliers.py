@@ -7,28 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tracin.label_errors.neighbours import nearest
-from tracin.label_errors.views import Views
-
-NEIGHBOURS = 10
+from tracin.label_errors.neighbours import LEAST, Neighbours
 
 
 def outliers(
-    views: Views, manifest: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]
+    neighbours: Neighbours, manifest: pd.DataFrame, labels: np.ndarray, classes: Sequence[str]
 ) -> pd.DataFrame:
-    """The training images in `views`, the most isolated first; `labels` [n] are their classes.
+    """The training images, the most isolated first; `labels` [n] are their classes.
 
     Columns train_id, path, label, distance (mean distance of the unit features to the ten nearest:
     Kuan and Mueller, 2022), rank, outlier and reason. An outlier lies beyond the third quartile by
     three times the interquartile range ("far out": Tukey, Exploratory Data Analysis, 1977).
     """
-    similarity = nearest(views.features, NEIGHBOURS)[1]
+    ids, similarity = neighbours.sample_id, neighbours.similarity[:, :LEAST]
     distance = np.sqrt(np.maximum(2.0 - 2.0 * similarity, 0.0)).mean(axis=1)
     paths = manifest.set_index("sample_id")["path"]
     frame = pd.DataFrame(
         {
-            "train_id": views.sample_id,
-            "path": paths.loc[views.sample_id].to_numpy(),
+            "train_id": ids,
+            "path": paths.loc[ids].to_numpy(),
             "label": np.array(classes, dtype=object)[labels],
             "distance": distance.astype(np.float32),
         }

@@ -11,7 +11,7 @@ import pandas as pd
 from tracin.influence import Slot
 from tracin.label_errors import signals
 from tracin.label_errors.evidence import listed, opposition
-from tracin.label_errors.neighbours import mean_over, nearest
+from tracin.label_errors.neighbours import Neighbours, mean_over
 from tracin.label_errors.validation import influence_on_classes
 from tracin.label_errors.views import Views
 from tracin.label_errors.votes import (
@@ -34,6 +34,7 @@ class RunFiles:
     val: Samples
     dynamics: dict[str, np.ndarray]
     views: Views
+    neighbours: Neighbours  # of the training images, k or more
     self_influence: pd.DataFrame
     lists: pd.DataFrame  # columns of topk.parquet, training images in the role of test images
     train_slots: Iterable[Slot]
@@ -53,7 +54,7 @@ def signal_table(run: RunFiles, k: int) -> pd.DataFrame:
     ids, labels = run.train.ids, run.train.labels
     _check_samples(run)
     views = run.views.only(ids)
-    rows, _ = nearest(views.features, k)
+    rows = run.neighbours.rows[:, :k]
     networks = [cast_votes(run.views, run.train, run.val, run.dynamics), *run.others]
     votes = joined(networks)
     best = posterior(votes, labels, run.contents)
@@ -80,6 +81,7 @@ def _check_samples(run: RunFiles) -> None:
         "dynamics": run.dynamics["sample_id"],
         "self-influence": run.self_influence["train_id"].to_numpy(),
     }
+    run.neighbours.check(run.train.ids)
     for name, ids in given.items():
         rows_of(run.train.ids, ids, name)
         rows_of(ids, run.train.ids, name)

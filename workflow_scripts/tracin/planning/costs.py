@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tracin.label_errors.neighbours import LEAST
 from tracin.label_errors.probe import DIRECTIONS, PARTS
 from tracin.planning.network import Network
 from tracin.planning.plan import Job
@@ -83,7 +84,7 @@ class Costs:
             "votes": self.votes,
             "signals": self.signals,
             "suspects": lambda _: Cost(host=LIBRARIES),
-            "outliers": self.outliers,
+            "neighbours": self.neighbours,
             "near_duplicates": lambda _: Cost(host=LIBRARIES),
         }
 
@@ -206,7 +207,6 @@ class Costs:
 
     def signals(self, wildcards: Mapping[str, str]) -> Cost:
         images, classes = self.data.splits["train"], self.data.classes
-        seconds, memory = self._neighbours()
         width = min(DIRECTIONS, self.network.features)
         steps = 2 * PARTS * PROBE_STEPS  # the probe is fitted twice
         products = images * classes * steps * 2 * 5 * width / self.factors
@@ -214,10 +214,10 @@ class Costs:
         # Those of each network, all in one, and a copy.
         features = (3 * others + 5) * images * width * FLOAT
         return Cost(
-            seconds=seconds + products / self.head_pairs,
+            seconds=products / self.head_pairs,
             disk=images * (FLOAT * classes + 500),
             # Gradients of the final layer: a slot, its shards and the next slot's.
-            host=LIBRARIES + max(memory, features, 3 * images * self.factors * FLOAT),
+            host=LIBRARIES + max(features, 3 * images * self.factors * FLOAT),
         )
 
     def votes(self, wildcards: Mapping[str, str]) -> Cost:
@@ -230,13 +230,12 @@ class Costs:
             host=LIBRARIES + 4 * images * width * FLOAT,
         )
 
-    def outliers(self, wildcards: Mapping[str, str]) -> Cost:
-        seconds, memory = self._neighbours()
-        return Cost(seconds=seconds, host=LIBRARIES + memory)
-
-    def _neighbours(self) -> tuple[float, float]:
-        """Seconds and bytes of a search for the nearest training images of each."""
-        images = self.data.splits["train"]
+    def neighbours(self, wildcards: Mapping[str, str]) -> Cost:
+        images, listed = self.data.splits["train"], self.settings["label_errors"]["neighbours"]
         features = images * self.network.features * FLOAT
         found = min(images**2 * 2 * FLOAT, MOST_NEIGHBOURS)
-        return images**2 / self.head_pairs, 4 * features + found
+        return Cost(
+            seconds=images**2 / self.head_pairs,
+            disk=images * (max(LEAST, listed) * 3 * FLOAT + 8),
+            host=LIBRARIES + 4 * features + found,
+        )
