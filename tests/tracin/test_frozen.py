@@ -70,7 +70,9 @@ def test_weights_are_rounded_once_and_to_what_autocast_makes_of_them() -> None:
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     # Nothing on these maps has few positions.
     images = torch.randn(2, 3, 64, 64)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     copy = frozen(model, "bfloat16", CPU)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     formats = {name: parameter.dtype for name, parameter in copy.named_parameters()}
     assert {name for name, dtype in formats.items() if dtype == torch.float32} == {
         f"fc.{len(copy.fc) - 1}.weight",  # type: ignore[arg-type]

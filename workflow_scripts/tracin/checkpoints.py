@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -86,8 +87,10 @@ def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
         raise UserError(
             f"{path} is damaged: its weights do not match their hash. Delete it and run again."
         )
-    # A sum holds what any of its terms holds, and takes a third of the time of asking each.
-    broken = [name for name, t in state.items() if not t.sum(dtype=torch.float64).isfinite()]
+    # A sum holds what any of its terms holds, and takes a third of the time of asking each. torch's
+    # threads would wait for one another in each, for seconds where other work has their cores.
+    sums = {name: t.numpy().sum(dtype=np.float64) for name, t in state.items()}
+    broken = [name for name, total in sums.items() if not np.isfinite(total)]
     if broken:
         raise UserError(
             f"{path} holds NaN or infinity in {broken[:3]}. Delete it, lower train.learning_rate_* "

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from tracin.arithmetic import Precision
 from tracin.model import final_linear
@@ -27,7 +27,8 @@ def frozen(model: nn.Module, precision: Precision, device: torch.device) -> nn.M
     final = final_linear(copy)
     for module in copy.modules() if precision == "bfloat16" else ():
         if isinstance(module, nn.Conv2d | nn.Linear) and module is not final:
-            module.to(torch.bfloat16)
+            for name, values in list(module.named_parameters(recurse=False)):
+                setattr(module, name, _constant(values.to(torch.bfloat16)))
     for block in list(copy.modules()) if device.type == "cpu" else ():
         for name, layer in list(block.named_children()):
             if isinstance(layer, nn.Conv2d) and FewPositions.suits(layer):
@@ -40,14 +41,30 @@ def folded(model: nn.Module) -> nn.Module:
 
     y = (w * x - mean) / sqrt(var + eps) * gamma + beta is itself a convolution (Jacob et al., CVPR
     2018, section 3.2): the same logits but for rounding, and one pass less over each activation.
+    What is not folded has no memory of its own: the copy is for use while the model stays as it is.
     """
-    copy = deepcopy(model).eval().requires_grad_(False)
+    tensors = [*model.parameters(), *model.buffers()]
+    copy = deepcopy(model, {id(tensor): tensor for tensor in tensors}).eval()
     for block in list(copy.modules()):
-        for (conv_name, conv), (norm_name, norm) in pairwise(list(block.named_children())):
+        for (_, conv), (norm_name, norm) in pairwise(list(block.named_children())):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(block, conv_name, fuse_conv_bn_eval(conv, norm))
+                conv.weight, conv.bias = _fused(conv, norm)
                 setattr(block, norm_name, nn.Identity())
     return copy
+
+
+def _fused(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[nn.Parameter, nn.Parameter]:
+    """Weight and bias of both in one."""
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    weight, bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, mean, variance, norm.eps, norm.weight, norm.bias
+    )
+    return _constant(weight), _constant(bias)
+
+
+def _constant(values: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.detach(), requires_grad=False)
 
 
 class FewPositions(nn.Module):
