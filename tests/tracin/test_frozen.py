@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from tracin.arithmetic import autocast
-from tracin.frozen import FEW_POSITIONS, FewPositions, folded, frozen
+from tracin.frozen import folded, frozen
 from tracin.model import Architecture, build_model
+from tracin.small_maps import SmallMapConv2d
 
 CPU = torch.device("cpu")
 
@@ -55,9 +56,9 @@ def test_a_folded_network_says_the_same_without_batch_normalisation(architecture
 def test_a_frozen_network_says_the_same_by_products(architecture) -> None:
     model = trained(architecture).double().eval()
     copy = frozen(model, "float32", CPU)
-    products = sum(isinstance(module, FewPositions) for module in copy.modules())
+    products = sum(isinstance(module, SmallMapConv2d) for module in copy.modules())
     assert products == sum(
-        FewPositions.suits(module) for module in model.modules() if isinstance(module, nn.Conv2d)
+        SmallMapConv2d.suits(module) for module in model.modules() if isinstance(module, nn.Conv2d)
     )
     assert products > 10
     images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
@@ -78,38 +79,6 @@ def test_weights_are_rounded_once_and_to_what_autocast_makes_of_them() -> None:
         f"fc.{len(copy.fc) - 1}.weight",  # type: ignore[arg-type]
         f"fc.{len(copy.fc) - 1}.bias",  # type: ignore[arg-type]
     }
-    assert formats["conv1.conv.weight"] == formats["fc.0.weight"] == torch.bfloat16
+    assert formats["conv1.weight"] == formats["fc.0.weight"] == torch.bfloat16
     with torch.inference_mode(), autocast("bfloat16", CPU):
         assert torch.equal(copy(images), folded(model)(images))
-
-
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize(("side", "padding"), [(1, 0), (3, 1), (3, 0)])
-def test_a_product_is_the_convolution(layout, stride: int, side: int, padding: int) -> None:
-    torch.manual_seed(0)
-    conv = nn.Conv2d(5, 7, side, stride, padding)
-    conv.to(memory_format=layout)  # type: ignore[call-overload]
-    product = FewPositions(conv)
-    for height, width in [(3, 5), (20, 20)]:
-        images = torch.randn(4, 5, height, width).to(memory_format=layout)
-        few = (height // stride) * (width // stride) <= FEW_POSITIONS[side]
-        assert few == (height == 3)
-        torch.testing.assert_close(product(images), conv(images), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "conv",
-    [
-        nn.Conv2d(4, 4, 3, groups=2),
-        nn.Conv2d(4, 4, 3, dilation=2),
-        nn.Conv2d(4, 4, (1, 3)),
-        nn.Conv2d(4, 4, 3, padding=(1, 0)),
-        nn.Conv2d(4, 4, 3, padding="same"),
-        nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
-        nn.Conv2d(4, 4, 5),
-    ],
-    ids=["groups", "dilation", "kernel", "padding", "same", "reflect", "five"],
-)
-def test_other_convolutions_are_left_alone(conv: nn.Conv2d) -> None:
-    assert not FewPositions.suits(conv)
