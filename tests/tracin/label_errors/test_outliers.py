@@ -20,7 +20,8 @@ def test_the_odd_one_leads_and_has_a_reason(tmp_path) -> None:
     names = [f"{i}.png" for i in ids]
     manifest = pd.DataFrame({"sample_id": ids, "path": names, "label": "x"})
     table = outliers(neighbours, manifest, (ids == 200).astype(int), ["x", "y"])
-    ten = outliers(nearest(ids, features, 10), manifest, (ids == 200).astype(int), ["x", "y"])
+    # And as many where fewer are asked for.
+    ten = outliers(nearest(ids, features, 3), manifest, (ids == 200).astype(int), ["x", "y"])
     np.testing.assert_allclose(table["distance"], ten["distance"], rtol=1e-5)
     assert table["label"].tolist() == ["y"] + ["x"] * 200  # of the label set, not the manifest
     assert table["train_id"].iloc[0] == 200 and table["outlier"].tolist() == [True] + [False] * 200

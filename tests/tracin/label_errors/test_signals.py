@@ -48,9 +48,11 @@ def test_neighbours_of_a_line() -> None:
     angles = np.radians([0.0, 10.0, 25.0, 90.0])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     found = nearest(np.arange(4), features, 2)
-    rows, similarity = found.rows, found.similarity
-    assert rows.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
-    np.testing.assert_allclose(similarity[0], np.cos(np.radians([10, 25])), rtol=1e-4)
+    rows, similarity = found.rows[:, :2], found.similarity
+    assert found.rows.tolist() == [[1, 2, 3], [0, 2, 3], [1, 0, 3], [2, 1, 0]]
+    np.testing.assert_allclose(
+        similarity[0], np.cos(np.radians([10, 25, 90])), atol=1e-6, rtol=1e-4
+    )
     labels = np.array([0, 0, 1, 1])
     assert signals.neighbour_labels(rows, labels).tolist() == [0.5, 0.5, 1.0, 0.5]
     values = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [0.2, 0.8]])

@@ -19,7 +19,7 @@ LEAST = 10  # neighbours that outliers are judged by, whatever label_errors.neig
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The k nearest other images of each of n images, nearest first."""
+    """The k or ten nearest other images of each of n images, nearest first."""
 
     sample_id: np.ndarray  # int64 [n]
     rows: np.ndarray  # int64 [n, k], positions in sample_id
@@ -34,14 +34,14 @@ class Neighbours:
 
 
 def nearest(sample_id: np.ndarray, features: np.ndarray, k: int) -> Neighbours:
-    """The k nearest other images of each; fewer where there are not so many others.
+    """The k nearest other images of each, and ten at least; fewer where there are no more others.
 
     Args:
         sample_id: int64 [n].
         features: float32 [n, d], rows of length one.
         k: Neighbours.
     """
-    k = min(k, len(features) - 1)
+    k = min(max(LEAST, k), len(features) - 1)
     if k < 1:
         none = np.zeros((len(features), 0))
         return Neighbours(sample_id, none.astype(np.int64), none.astype(np.float32))
