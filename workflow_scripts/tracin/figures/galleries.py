@@ -21,7 +21,7 @@ from tracin.figures.style import (
     wrapped,
     write,
 )
-from tracin.figures.thumbnails import EDGE, Cell, Grid, draw_cells, gallery, tests, thumbnail
+from tracin.figures.thumbnails import EDGE, Cell, Grid, draw_cells, gallery, tests, thumbnail, truly
 
 TOP = Grid(columns=6, cell=1.75, image=1.4, lines=4)
 CANDIDATES = Grid(columns=5, cell=2.5, image=1.7, lines=8)
@@ -42,10 +42,11 @@ def top_images(
     ranked = by_total_influence(counted, helpful)
     if ranked.empty:
         return sentence(f"No training image is {word} in all.")
+    true = images["true_label"]
     cells = [
         Cell(
             pixels[int(row["train_id"])],
-            f"label {short(row['label'])}\n{_truly(images['true_label'], row)}"
+            f"label {short(row['label'])}{truly(row['label'], true.get(row['train_id']))}\n"
             f"#{row['train_id']}\n{row['total_influence']:+.3g} over {tests(row)}",
             GREEN if helpful else VERMILION,
         )
@@ -58,13 +59,6 @@ def top_images(
         f"{verb} their loss. What is in no list is too weak for it."
     )
     return gallery(title, caption, TOP, cells)
-
-
-def _truly(true_labels: pd.Series, row: dict[Any, Any]) -> str:
-    """A line with the true label where it is known and differs."""
-    true = true_labels.get(row["train_id"])
-    known = isinstance(true, str) and true not in ("", row["label"])
-    return f"(truly {short(true, 16)})\n" if known else ""
 
 
 def mislabeled_candidates(
@@ -82,7 +76,8 @@ def mislabeled_candidates(
     cells = [
         Cell(
             pixels[int(row["train_id"])],
-            f"{row['rank']}. label {short(row['label'], width - 10)}\n{_truly(true_labels, row)}"
+            f"{row['rank']}. label {short(row['label'], width - 10)}"
+            f"{truly(row['label'], true_labels.get(row['train_id']))}\n"
             f"suggested {short(row['suggested_label'], width - 15)} "
             f"{row['suggested_probability']:.0%}\n"
             f"suspicion {row['suspicion']:.2f}\n{_reasons(row['reasons'])}",
@@ -146,7 +141,8 @@ def _detailed(
     )
     write(figure, EDGE, 0.12, f"{title} over {tests(row)}", fontsize=11)
     write(figure, left, 0.45, f"Test images whose loss it {verb} most", fontsize=9.5, weight="bold")
-    text = f"label {short(row['label'], 40)}\n{_truly(images['true_label'], row)}".rstrip("\n")
+    true = images["true_label"].get(row["train_id"])
+    text = f"label {short(row['label'], 40)}{truly(row['label'], true)}"
     cell = Cell(pixels[int(row["train_id"])], text, colour, 3)
     thumbnail(figure, cell, EDGE, top + 0.2, LARGE)
     path = "\n".join(_pieces(tail(row["path"], 140), characters(LARGE, 9)))

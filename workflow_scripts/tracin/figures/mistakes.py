@@ -17,7 +17,7 @@ from tracin.figures.style import (
     wrapped,
     write,
 )
-from tracin.figures.thumbnails import Cell, thumbnail
+from tracin.figures.thumbnails import Cell, thumbnail, truly
 
 IMAGE, CELL, TEXT, GAP, EDGE = 1.25, 1.5, 0.58, 0.3, 0.2
 ROW = TEXT + IMAGE + 0.15
@@ -52,11 +52,11 @@ def explained_mistakes(
     if traced.empty:
         return sentence("No influence was computed for the test mistakes.")
     figure, top = _empty_page(len(traced), per_row)
-    known = manifest.set_index("sample_id")
+    known = manifest.set_index("sample_id")[["label", "true_label"]]
     for mistake in traced.to_dict("records"):
         sample = int(mistake["sample_id"])
         text = (
-            f"label {short(mistake['label'])}{_truly(known, sample)}\n"
+            f"label {short(mistake['label'])}{truly(*known.loc[sample])}\n"
             f"predicted\n{short(mistake['predicted'])} {mistake['confidence']:.0%}"
         )
         thumbnail(figure, Cell(pixels[sample], text, BLACK, 3), EDGE, top + TEXT, IMAGE)
@@ -64,7 +64,7 @@ def explained_mistakes(
             strongest = _strongest(topk[topk["test_id"] == sample], side, per_row)
             for column, image in enumerate(strongest):
                 train = int(image["train_id"])
-                name = f"{short(known.loc[train, 'label'])}{_truly(known, train)}"
+                name = f"{short(known.loc[train, 'label'])}{truly(*known.loc[train])}"
                 left = _group_left(side, per_row) + column * CELL
                 caption = f"{name}\n{image['influence']:+.3g}"
                 cell = Cell(pixels[train], caption, colour, 3)
@@ -104,12 +104,3 @@ def _strongest(own: pd.DataFrame, side: int, count: int) -> list[dict[Any, Any]]
     of_kind = own[own["kind"].astype(str).str.startswith(kind)]
     signed = of_kind[of_kind["influence"] * side > 0]
     return signed.sort_values("rank").head(count).to_dict("records")
-
-
-def _truly(known: pd.DataFrame, sample: int) -> str:
-    """Return a line with the true label where it is known and differs."""
-    label: Any = known.loc[sample, "label"]
-    true: Any = known.loc[sample, "true_label"]
-    if pd.isna(true) or true in ("", label):
-        return ""
-    return f"\n(truly {short(true, 16)})"

@@ -19,10 +19,10 @@ from tracin.figures.panels import (
     strength_by_rank,
 )
 from tracin.figures.style import GREEN, VERMILION, sentence, short, styled, write
-from tracin.figures.thumbnails import EDGE, Cell, Grid, draw_cells, tests
+from tracin.figures.thumbnails import EDGE, Cell, Grid, draw_cells, tests, truly
 
 PANELS = 8.4
-GRID = Grid(columns=8, cell=1.6, image=1.3, lines=3)
+GRID = Grid(columns=8, cell=1.6, image=1.3, lines=4)
 HEADING = 0.3
 STRIPS = (
     (True, GREEN, "Training images that help this class most, by summed influence"),
@@ -85,7 +85,9 @@ def class_dashboard(
         chosen = by_total_influence(counted, helpful).head(GRID.columns)
         note = heading if len(chosen) else f"{heading}: none"
         write(figure, EDGE, top, note, fontsize=9.5, weight="bold", color=colour)
-        draw_cells(figure, GRID, _cells(chosen, pixels, colour), EDGE, top + HEADING)
+        draw_cells(
+            figure, GRID, _cells(chosen, images["true_label"], pixels, colour), EDGE, top + HEADING
+        )
         top += HEADING + GRID.row
     return figure
 
@@ -99,11 +101,14 @@ def _title(name: str, own: pd.DataFrame) -> str:
     return f"{text}, most often as {short(most.index[-1], NAME_LENGTH)} ({most.iloc[-1]})"
 
 
-def _cells(chosen: pd.DataFrame, pixels: np.ndarray, colour: str) -> list[Cell]:
+def _cells(
+    chosen: pd.DataFrame, true_labels: pd.Series, pixels: np.ndarray, colour: str
+) -> list[Cell]:
     return [
         Cell(
             pixels[int(row["train_id"])],
-            f"label {short(row['label'])}\n#{row['train_id']}\n"
+            f"label {short(row['label'])}{truly(row['label'], true_labels.get(row['train_id']))}\n"
+            f"#{row['train_id']}\n"
             f"{row['total_influence']:+.3g} over {tests(row)}",
             colour,
         )

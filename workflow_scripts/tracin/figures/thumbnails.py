@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from tracin.figures.style import place, show_image, styled, wrapped, write
+from tracin.figures.style import place, short, show_image, styled, wrapped, write
 
 EDGE = 0.2
 LINE = 0.125
@@ -73,6 +73,12 @@ def thumbnail(figure: Figure, cell: Cell, left: float, top: float, size: float) 
 def tests(row: Any) -> str:
     """On how many test images the influence of a row of `tracin.crossref.appearances` is."""
     return f"{row['appearances']:,} test{'s' if row['appearances'] != 1 else ''}"
+
+
+def truly(label: object, true_label: object) -> str:
+    """A line to follow a label: the true one, where it is known and another."""
+    known = isinstance(true_label, str) and true_label not in ("", label)
+    return f"\n(truly {short(true_label, 16)})" if known else ""
 
 
 @styled
