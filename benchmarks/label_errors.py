@@ -6,7 +6,8 @@ runs the workflow on the manifest (and goes on where it was stopped), scores eve
 combination and the baselines by the truth, which reaches nothing else, prints the table, and writes
 results/benchmarks/label_errors.json and .png. It goes on with label_errors.effort: thorough, and
 with five folds for cleanlab's baseline, and reports again after each. These seven networks take
-hours on two cores: --effort standard leaves them out.
+hours on two cores: --effort standard leaves them out. --training-threads 1 trains as many networks
+as there are cores beside each other, which is sooner where there are few cores.
 """
 
 from __future__ import annotations
@@ -50,11 +51,12 @@ def run(
     example = yaml.safe_load(Path(arguments.configfile).read_text(encoding="utf-8"))
     example["dataset"] = example.get("dataset", {}) | dataset
     asked = example.get("label_errors", {})
+    shared = arguments.cores, arguments.training_threads
     found: list[Ranking] = []
     estimates = {}
     for effort in EFFORTS[: EFFORTS.index(arguments.effort) + 1]:
         example["label_errors"] = asked | {"effort": effort}
-        run_workflow(folder, example, [SUSPECTS], arguments.cores)
+        run_workflow(folder, example, [SUSPECTS], *shared)
         # Read at once, as the next effort writes its own list of suspects over this one.
         found += (rankings if effort == "standard" else thorough_rankings)(folder / "results")
         estimates[effort] = json.loads((folder / SUSPECTS).with_name("estimate.json").read_text())
@@ -63,7 +65,7 @@ def run(
     if arguments.effort == "thorough":
         example["label_errors"] = asked | {"folds": FOLDS}
         views = [fold_views(number) for number in range(FOLDS)]
-        run_workflow(folder, example, views, arguments.cores)
+        run_workflow(folder, example, views, *shared)
         yield [*found, fold_baseline(folder / "results", found[0].wrong)], estimates
 
 
@@ -112,6 +114,7 @@ def main() -> None:
     parser.add_argument("--configfile", default=str(ROOT / "examples" / "small-images.yaml"))
     parser.add_argument("--effort", choices=EFFORTS, default="thorough")
     parser.add_argument("--cores", default="all")
+    parser.add_argument("--training-threads", type=int, default=8)
     arguments = parser.parse_args()
     folder = Path("results/benchmarks/label_errors").resolve() / arguments.label_column
     for found, estimates in run(arguments, folder):

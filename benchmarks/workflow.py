@@ -15,7 +15,11 @@ SUSPECTS = "results/original/label_errors/suspects.parquet"
 
 
 def run_workflow(
-    folder: Path, overlay: Mapping[str, Any], targets: Sequence[str], cores: str = "all"
+    folder: Path,
+    overlay: Mapping[str, Any],
+    targets: Sequence[str],
+    cores: str = "all",
+    training_threads: int = 8,
 ) -> None:
     """Run the workflow below `folder` for some targets; what is there already is kept.
 
@@ -26,5 +30,5 @@ def run_workflow(
     changed = folder / "overlay.yaml"
     changed.write_text(yaml.safe_dump(dict(overlay)), encoding="utf-8")
     command: list[str | Path] = [sys.executable, "-m", "snakemake", "--cores", cores]
-    command += ["--directory", folder]
+    command += ["--directory", folder, "--set-threads", f"train={training_threads}"]
     subprocess.run([*command, "--configfile", changed, "--", *targets], cwd=ROOT, check=True)

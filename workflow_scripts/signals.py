@@ -4,13 +4,13 @@ import pandas as pd
 
 from tracin.dynamics import read_dynamics
 from tracin.files import write_parquet
-from tracin.gradients import by_slot
 from tracin.label_errors.neighbours import read_neighbours
 from tracin.label_errors.table import RunFiles, signal_table
 from tracin.label_errors.views import read_views
 from tracin.label_errors.votes import read_votes
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
+from tracin.shards import by_slot
 
 start_log(snakemake.log[0])
 pick_device("cpu", snakemake.threads)

@@ -4,7 +4,8 @@ import pandas as pd
 
 from tracin.checkpoints import load_checkpoint
 from tracin.images import Augmentation, open_pixels
-from tracin.label_errors.views import Viewing, checkpoint_before, save_views, see
+from tracin.label_errors.viewing import Viewing, checkpoint_before, see
+from tracin.label_errors.views import save_views
 from tracin.runtime import pick_device, start_log
 from tracin.samples import read_samples
 

@@ -38,7 +38,11 @@ def test_photographs_by_manifest(workflow: Path) -> None:
         "label_errors": {"folds": 2, "random_views": 1},
     }
     (workflow / "overlay.yaml").write_text(yaml.safe_dump(overlay))
-    snakemake(workflow, "--cores", CORES, "--configfile", "overlay.yaml")
+    # Figures and pages are drawn of other data sets in other tests.
+    results = ["seed0/evaluation.json", "seed0/influence/topk.parquet"]
+    targets = [f"results/original/{name}" for name in (*results, "label_errors/suspects.parquet")]
+    options = ("--cores", CORES, "--configfile", "overlay.yaml")
+    snakemake(workflow, *options, "--", *targets)
     manifest = pd.read_parquet(workflow / "results/dataset/manifest.parquet")
     assert manifest["split"].value_counts().to_dict() == {"test": 200, "train": 180, "val": 20}
     truth = some.set_index("path")["true_label"]

@@ -15,7 +15,7 @@ from tracin.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from tracin.gradients import Beyond, extract_factors
 from tracin.images import Augmentation, normalise
 from tracin.inference import evaluate, predict
-from tracin.label_errors.views import Viewing, see
+from tracin.label_errors.viewing import Viewing, see
 from tracin.loss import Loss
 from tracin.memory import halving
 from tracin.model import Architecture, build_model

@@ -9,16 +9,9 @@ import torch
 
 from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.images import Augmentation
-from tracin.label_errors import views as module
-from tracin.label_errors.views import (
-    Viewing,
-    Views,
-    checkpoint_before,
-    read_views,
-    save_views,
-    see,
-    together,
-)
+from tracin.label_errors import viewing as module
+from tracin.label_errors.viewing import Viewing, checkpoint_before, see
+from tracin.label_errors.views import Views, read_views, save_views, together
 from tracin.loss import Loss
 from tracin.model import Architecture, build_model
 from tracin.samples import Samples
@@ -71,7 +64,7 @@ def test_nothing_is_erased_from_a_view(model) -> None:
 def test_views_do_not_depend_on_who_makes_them(model, monkeypatch) -> None:
     viewing = replace(CENTRE, random=2)
     one = see(model, PIXELS, SAMPLES, viewing, CPU)
-    monkeypatch.setattr("tracin.label_errors.views.CHUNK", 3)
+    monkeypatch.setattr("tracin.label_errors.viewing.CHUNK", 3)
     several = see(model, PIXELS, SAMPLES, replace(viewing, workers=2), CPU)
     np.testing.assert_allclose(several.probabilities, one.probabilities, rtol=1e-5)
 

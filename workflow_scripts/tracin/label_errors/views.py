@@ -1,30 +1,19 @@
-"""Images as one network sees them: probabilities averaged over views, and unit features."""
+"""What a network says of images: probabilities averaged over views, and unit features."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.special import softmax
-from torch import Tensor
-from torch.utils.data import DataLoader
 
-from tracin.arithmetic import Precision
-from tracin.checkpoints import read_metadata
 from tracin.errors import UserError
 from tracin.files import atomic_path
-from tracin.images import Augmentation, TrainingImages, start_method
-from tracin.inference import forward
 from tracin.label_errors.signals import log
-from tracin.memory import halving
-from tracin.samples import Samples
-
-CHUNK = 1024  # random views in memory at a time
 
 
 @dataclass(frozen=True)
@@ -49,66 +38,6 @@ class Views:
         return Views(sample_id, self.probabilities[rows], self.plain[rows], self.features[rows])
 
 
-@dataclass(frozen=True)
-class Viewing:
-    """Which views of an image are averaged, beside the centre crop."""
-
-    augmentation: Augmentation  # as in training; its mirror image counts as a view where it flips
-    random: int  # random views
-    input_size: int
-    batch_size: int
-    precision: Precision = "float32"  # of the passes
-    workers: int = 0  # processes that make random views
-
-
-def checkpoint_before(best: Path | str, slots: Sequence[Path | str]) -> list[Path | str]:
-    """The last checkpoint before the best weights, if any: it has learned less by heart."""
-    epochs = {read_metadata(path).epoch: path for path in slots}
-    before = [epoch for epoch in epochs if epoch < read_metadata(best).epoch]
-    return [epochs[max(before)]] if before else []
-
-
-def see(
-    model: torch.nn.Module,
-    pixels: np.ndarray,
-    samples: Samples,
-    viewing: Viewing,
-    device: torch.device,
-    earlier: Sequence[torch.nn.Module] = (),
-) -> Views:
-    """Pass the views of all samples through the network and average.
-
-    Averaging over label-preserving views is test-time augmentation (Krizhevsky, Sutskever and
-    Hinton, NeurIPS 2012, section 4.1). What preserves the label, training's augmentation says.
-    Works in smaller batches where memory runs out.
-
-    Args:
-        earlier: the network at earlier checkpoints: each adds its probabilities of the plain view
-            and the mirror image (a snapshot ensemble: Huang et al., ICLR 2017).
-    """
-
-    def by(size: int) -> Views:
-        smaller = replace(viewing, batch_size=size)
-        plain, features = _pass(model, pixels, samples.ids, smaller, device)
-        probabilities, count = plain.clone(), 1
-        mirrored = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []
-        for source in [*mirrored, *range(viewing.random)]:
-            if isinstance(source, int):
-                seen = _random_pass(model, pixels, samples, smaller, source, device)
-            else:
-                seen = _pass(model, source, samples.ids, smaller, device)
-            probabilities += seen[0]
-            features += seen[1]
-            count += 1
-        for network, source in product(earlier, [pixels, *mirrored]):
-            probabilities += _pass(network, source, samples.ids, smaller, device)[0]
-            count += 1
-        unit = torch.nn.functional.normalize(features, dim=1)
-        return Views(samples.ids, (probabilities / count).numpy(), plain.numpy(), unit.numpy())
-
-    return halving(viewing.batch_size, by)
-
-
 def together(networks: Sequence[Views]) -> np.ndarray:
     """What several networks say of the same n images: mean probabilities [n, classes], geometric.
 
@@ -116,50 +45,6 @@ def together(networks: Sequence[Views]) -> np.ndarray:
     """
     logs = [log(views.probabilities) for views in networks]
     return np.asarray(softmax(np.mean(logs, axis=0), axis=1))
-
-
-def _pass(
-    model: torch.nn.Module,
-    pixels: np.ndarray,
-    ids: np.ndarray,
-    viewing: Viewing,
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """Probabilities [n, classes] and final inputs [n, d] of the centre crops."""
-    size, batch_size = viewing.input_size, viewing.batch_size
-    passes = forward(model, pixels, ids, size, batch_size, device, viewing.precision)
-    batches = [(logits.softmax(dim=1).cpu(), inputs.cpu()) for _, logits, inputs in passes]
-    return torch.cat([p for p, _ in batches]), torch.cat([f for _, f in batches])
-
-
-def _random_pass(
-    model: torch.nn.Module,
-    pixels: np.ndarray,
-    samples: Samples,
-    viewing: Viewing,
-    seed: int,
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """The same of one random view of each sample, whatever the chunks."""
-    # What is painted over can't be seen.
-    augmentation = replace(viewing.augmentation, erasing=0.0)
-    images = TrainingImages(pixels, samples.ids, samples.labels, augmentation, viewing.input_size)
-    seeds = np.random.default_rng(seed).integers(0, 2**62, len(samples)).tolist()
-    loader = DataLoader(
-        images,
-        batch_size=CHUNK,
-        sampler=list(enumerate(seeds)),
-        num_workers=viewing.workers,
-        multiprocessing_context=start_method(viewing.workers),
-        collate_fn=_stacked,
-    )
-    parts = [_pass(model, views, np.arange(len(views)), viewing, device) for views in loader]
-    return torch.cat([p for p, _ in parts]), torch.cat([f for _, f in parts])
-
-
-def _stacked(items: Sequence[tuple[Tensor, int, int]]) -> np.ndarray:
-    """Views as pixels, uint8 [n, size, size, 3]."""
-    return np.stack([view.permute(1, 2, 0).numpy() for view, _, _ in items])
 
 
 def save_views(views: Views, path: Path | str) -> None:
