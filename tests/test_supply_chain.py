@@ -32,20 +32,23 @@ BENCHMARKED = {
     "trak": "traker",
     "kronfluence": "kronfluence",
 }
+# Names on conda-forge that are others on PyPI.
+CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 NETWORK = re.compile(
     r"\b(?:import|from) (?:socket|ssl|http|urllib\.request|ftplib|smtplib|requests|urllib3)\b"
     r"|from urllib import|torch\.hub|load_state_dict_from_url"
 )
 
 
-def modules_of(path: Path) -> set[str]:
-    """Top-level names of the modules that a Python or Snakemake file imports."""
+def modules_of(path: Path, at_once: bool = False) -> set[str]:
+    """Top-level names of the modules that a Python or Snakemake file imports, or does `at_once`."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".smk":
         # Imports are the part of these files that is plain Python.
         text = "\n".join(re.findall(r"^\s*((?:import|from) \w[\w. ]*(?:import .*)?)$", text, re.M))
     names = set()
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    for node in tree.body if at_once else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -65,6 +68,33 @@ def distributions(*folders: str) -> set[str]:
 
 def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def reached(script: Path) -> list[Path]:
+    """A script and the library's files that it imports as it starts, directly or not."""
+    folder, found = ROOT / "workflow_scripts", [script]
+    for path in found:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            files = [folder / f"{name.replace('.', '/')}.py" for name in names]
+            found += [file for file in files if file.exists() and file not in found]
+    return found
+
+
+def environments() -> dict[str, set[str]]:
+    """Which environments the rules of each script name."""
+    text = "\n\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("rules/*.smk"))
+    found: dict[str, set[str]] = {}
+    for rule in re.split(r"^rule ", text, flags=re.MULTILINE)[1:]:
+        script = re.search(r'script:\s+"\.\./workflow_scripts/(\w+\.py)"', rule)
+        named = re.search(r'conda:\s+"\.\./envs/(\w+\.yaml)"', rule)
+        if script:
+            found.setdefault(script[1], set()).add(named[1] if named else "none")
+    return found
 
 
 def declared() -> dict[str, set[str]]:
@@ -102,6 +132,20 @@ def test_every_dependency_is_imported() -> None:
     used = distributions(*SOURCES, "rules") | set(UNIMPORTED)
     assert not set.union(*declared().values()) - used
     assert not declared()["run"] - distributions("workflow_scripts", "rules") - set(UNIMPORTED)
+
+
+@pytest.mark.parametrize(("script", "names"), environments().items())
+def test_the_environment_of_a_rule_has_what_its_script_imports(
+    script: str, names: set[str]
+) -> None:
+    files = reached(ROOT / "workflow_scripts" / script)
+    modules = set.union(*(modules_of(file, at_once=True) for file in files))
+    modules -= {"tracin", *sys.stdlib_module_names}
+    for name in names:
+        text = (ROOT / "envs" / name).read_text(encoding="utf-8")
+        held = {CONDA.get(n, n) for n in re.findall(r"^  - ([\w-]+)==", text, re.MULTILINE)}
+        known = packages_distributions()
+        assert {canonical(known[module][0]) for module in modules} <= held
 
 
 def test_only_the_weights_can_come_from_the_network() -> None:
