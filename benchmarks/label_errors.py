@@ -50,6 +50,8 @@ def run(
     }
     example = yaml.safe_load(Path(arguments.configfile).read_text(encoding="utf-8"))
     example["dataset"] = example.get("dataset", {}) | dataset
+    # The run that is scored, whatever seeds the file lists.
+    example["train"] = example.get("train", {}) | {"seeds": [0]}
     asked = example.get("label_errors", {})
     shared = arguments.cores, arguments.training_threads
     found: list[Ranking] = []
