@@ -92,7 +92,7 @@ def main() -> None:
             for name, rate in rates.items():
                 rows.append(
                     {
-                        "task": task,
+                        "task": str(task),
                         "precision": precision,
                         "way": name,
                         "steps per second": round(rate, 3),
@@ -101,7 +101,7 @@ def main() -> None:
                 )
     small = found[TASKS[0], "bfloat16"]
     ratio = small["the workflow's"] / small["torch's defaults"]
-    report("training", [row | {"task": str(row["task"])} for row in rows], ratio=ratio)
+    report("training", rows, ratio=ratio)
 
 
 if __name__ == "__main__":

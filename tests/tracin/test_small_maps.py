@@ -100,6 +100,14 @@ def test_gradients_under_autocast_are_those_of_the_convolution() -> None:
     torch.testing.assert_close(found, expected, rtol=2**-6, atol=2**-4)
 
 
+def test_images_need_no_gradient() -> None:
+    conv, product = both(nn.Conv2d(4, 4, 3, padding=1))
+    images = torch.randn(2, 4, 4, 4)
+    for layer in (conv, product):
+        layer(images).square().sum().backward()
+    torch.testing.assert_close(product.weight.grad, conv.weight.grad, rtol=1e-4, atol=1e-4)
+
+
 def test_weights_that_do_not_learn_get_no_gradient() -> None:
     _, product = both(nn.Conv2d(4, 4, 3, padding=1).requires_grad_(False))
     images = torch.randn(2, 4, 4, 4, requires_grad=True)

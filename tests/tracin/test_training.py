@@ -110,8 +110,13 @@ def test_same_seed_same_weights_whatever_the_test_images_and_workers(tmp_path: P
     assert len(set(hashes[0][1:])) == 3
 
 
-def test_stages_rates_and_the_frozen_backbone(tmp_path: Path) -> None:
+def test_stages_rates_and_the_frozen_backbone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed: list[torch.nn.Module] = []
+    monkeypatch.setattr("tracin.training.use_products", placed.append)
     table = run_training(tmp_path)
+    assert len(placed) == 1  # small maps are products
     assert table["stage"].tolist() == ["head", "full", "full"]
     assert table["learning_rate_head"].tolist() == [1e-2, 1e-3, 1e-3]
     assert table["learning_rate_backbone"].tolist() == [0.0, 1e-4, 1e-4]
