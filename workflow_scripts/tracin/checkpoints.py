@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from tracin.errors import UserError
 from tracin.files import atomic_path
@@ -32,6 +35,21 @@ class Checkpoint:
     learning_rate_backbone: float
     train_loss: float
     weights_sha256: str = ""
+
+
+class _Unset(TorchFunctionMode):
+    """Draws no weights: where there is no memory for them, that loads torch's compiler first."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def weights_hash(state: dict[str, Tensor]) -> str:
@@ -96,7 +114,8 @@ def load_checkpoint(path: Path | str) -> tuple[nn.Module, Checkpoint]:
             f"{path} holds NaN or infinity in {broken[:3]}. Delete it, lower train.learning_rate_* "
             "and run again."
         )
-    with torch.device("meta"):  # random weights that are replaced at once would cost as much again
+    # Random weights that are replaced at once would cost as much again.
+    with torch.device("meta"), _Unset():
         model = build_model(checkpoint.architecture)
     try:
         model.load_state_dict(state, assign=True)
