@@ -94,7 +94,7 @@ rule merge:
     benchmark:
         "results/timings/{labels}/seed{seed}/merge/{reader}{i}.tsv"
     conda:
-        "../envs/torch.yaml"
+        "../envs/tables.yaml"
     params:
         code=library("merge.py"),
         top_k=lambda wildcards: list_length(wildcards.reader),
@@ -122,7 +122,7 @@ rule topk:
     benchmark:
         "results/timings/{labels}/seed{seed}/topk.tsv"
     conda:
-        "../envs/torch.yaml"
+        "../envs/tables.yaml"
     params:
         code=library("topk.py"),
     script:

@@ -12,8 +12,8 @@ import yaml
 from PIL import Image
 
 from tests.conftest import snakemake
-from tracin.influence import as_arrays
 from tracin.review.simulation import read_orders, read_simulation
+from tracin.topk import as_arrays
 
 RUN = Path("results/original/seed0")
 

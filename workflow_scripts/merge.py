@@ -3,8 +3,8 @@
 import pandas as pd
 
 from tracin.files import write_parquet
-from tracin.influence import merge_topk
 from tracin.runtime import start_log
+from tracin.topk import merge_topk
 
 start_log(snakemake.log[0])
 tables = (pd.read_parquet(path) for path in snakemake.input.tiles)

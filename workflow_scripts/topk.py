@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tracin.files import atomic_path, write_csv, write_parquet
-from tracin.influence import as_arrays, with_classes
 from tracin.runtime import start_log
+from tracin.topk import as_arrays, with_classes
 
 start_log(snakemake.log[0])
 topk = pd.concat([pd.read_parquet(p) for p in snakemake.input.merged], ignore_index=True)

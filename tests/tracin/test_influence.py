@@ -15,10 +15,8 @@ from tracin.errors import UserError
 from tracin.gradients import Factors, by_slot, extract_factors, read_factors, save_shard
 from tracin.images import normalise, read_batch
 from tracin.influence import (
-    as_arrays,
     check_finite,
     largest,
-    merge_topk,
     self_influence,
     tile_scores,
     topk_table,
@@ -26,6 +24,7 @@ from tracin.influence import (
 from tracin.loss import Loss
 from tracin.model import Architecture, build_model, final_linear
 from tracin.samples import Samples, block_rows
+from tracin.topk import as_arrays, merge_topk
 
 CPU = torch.device("cpu")
 LOSS = Loss((0.5, 1.0, 2.0), label_smoothing=0.1)

@@ -11,10 +11,11 @@ from torch import Tensor
 from tracin import pruning, tiles
 from tracin.cosines import UnitLength
 from tracin.errors import UserError
-from tracin.influence import ROWS, self_influence, tile_scores, topk_table, with_classes
+from tracin.influence import ROWS, self_influence, tile_scores, topk_table
 from tracin.pruning import Bound, Side
 from tracin.shards import Factors, Sketches, Slot
 from tracin.tiles import Tile, tile_table
+from tracin.topk import with_classes
 
 CPU = torch.device("cpu")
 N, M, DEPTH, CLASSES, K = 900, 1100, 512, 4, 10

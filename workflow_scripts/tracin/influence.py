@@ -1,4 +1,4 @@
-"""TracIn from gradients: dense tiles, exact top-k, merging, self-influence.
+"""TracIn from gradients: dense tiles, exact top-k, self-influence.
 
 Influence of training sample z on test sample z': sum over checkpoints t of
 eta_t grad l(w_t, z) . grad l(w_t, z')  (TracInCP; Pruthi et al. 2020, equation 4). For a linear
@@ -19,8 +19,8 @@ from tracin.errors import UserError
 from tracin.samples import equal_parts
 from tracin.shards import Factors, on_device
 from tracin.shards import Slot as Slot
+from tracin.topk import KINDS
 
-KINDS = ("proponent", "opponent")
 ROWS = 512  # test samples at once, so that the products of a tile stay in a CPU's cache
 Ranked = tuple[Tensor, Tensor]
 
@@ -181,35 +181,6 @@ def _filled(places: dict[str, Any], test_id: Tensor, found: list[Ranked]) -> pd.
     return table if finite.all() else table[finite].reset_index(drop=True)
 
 
-def merge_topk(tables: Iterable[pd.DataFrame], k: int) -> pd.DataFrame:
-    """Merge the tables of the tiles of one block of test samples: same columns, k of each kind.
-
-    Exact: a training sample among the k best of all is among the k best of its own tile, and of
-    any tiles together. So the tables are taken one by one, and memory doesn't grow with them.
-
-    Raises:
-        UserError: a pair of samples stands in two tables.
-    """
-    merged: list[pd.DataFrame] = []
-    for table in tables:
-        merged = [_merged([*merged, table], k)]
-    return merged[0]
-
-
-def _merged(tables: list[pd.DataFrame], k: int) -> pd.DataFrame:
-    joined = pd.concat(tables, ignore_index=True)
-    if joined.duplicated(["test_id", "kind", "train_id"]).any():
-        raise UserError("Two tiles hold the same pair of samples. Run again with --forcerun tile.")
-    joined["kind"] = joined["kind"].astype(pd.CategoricalDtype(list(KINDS)))
-    strength = joined["influence"].where(joined["kind"] == "proponent", -joined["influence"])
-    joined = joined.assign(strength=strength).sort_values(
-        ["test_id", "kind", "strength", "train_id"], ascending=[True, True, False, True]
-    )
-    place = joined.groupby(["test_id", "kind"], observed=True).cumcount()
-    joined["rank"] = (place + 1).astype(np.int32)
-    return joined[joined["rank"] <= k].drop(columns="strength").reset_index(drop=True)
-
-
 def self_influence(slots: Iterable[Slot]) -> pd.DataFrame:
     """Influence of each training sample on itself, and the same without the activation norm.
 
@@ -227,39 +198,3 @@ def self_influence(slots: Iterable[Slot]) -> pd.DataFrame:
         raise ValueError("self-influence needs at least one checkpoint.")
     columns = {"self_influence": total[:, 0].numpy(), "self_influence_error": total[:, 1].numpy()}
     return pd.DataFrame({"train_id": ids.numpy(), **columns})
-
-
-def as_arrays(topk: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Scores float32 and training ids int64, each [n_test, 2k], test samples in order of id.
-
-    The first k columns are proponents, largest first; the others opponents, most negative first.
-    """
-    ordered = _ordered(topk)
-    tests = ordered["test_id"].nunique()
-    scores = ordered["influence"].to_numpy(np.float32).reshape(tests, -1)
-    return scores, ordered["train_id"].to_numpy(np.int64).reshape(tests, -1)
-
-
-def with_classes(topk: pd.DataFrame, predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """The table with the classes of its samples, and whether a row is of the lists by class.
-
-    Adds test_label, test_predicted, train_label (names), and of_class: a proponent of the test
-    sample's own class, or an opponent of the class that was predicted for it.
-    """
-    facts = predictions.set_index("sample_id")
-    found = {
-        "test_label": facts["label_index"].loc[topk["test_id"]].to_numpy(),
-        "test_predicted": facts["predicted_index"].loc[topk["test_id"]].to_numpy(),
-        "train_label": facts["label_index"].loc[topk["train_id"]].to_numpy(),
-    }
-    proponent = (topk["kind"] == "proponent").to_numpy()
-    wanted = np.where(proponent, found["test_label"], found["test_predicted"])
-    names = pd.Index(classes)
-    named = {
-        name: pd.Categorical.from_codes(codes.astype(int), names) for name, codes in found.items()
-    }
-    return topk.assign(**named, of_class=found["train_label"] == wanted)
-
-
-def _ordered(topk: pd.DataFrame) -> pd.DataFrame:
-    return topk.sort_values(["test_id", "kind", "rank"], ignore_index=True)

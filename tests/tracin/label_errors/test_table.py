@@ -8,11 +8,11 @@ import pytest
 
 from tests.tracin.factors import whole_slots
 from tracin.errors import UserError
-from tracin.influence import KINDS
 from tracin.label_errors.neighbours import nearest
 from tracin.label_errors.table import RunFiles, signal_table
 from tracin.label_errors.views import Views
 from tracin.samples import Samples
+from tracin.topk import KINDS
 
 N, VAL, CLASSES, EPOCHS = 60, 9, 3, 2
 TRAIN = Samples(np.arange(N), np.arange(N) * CLASSES // N)

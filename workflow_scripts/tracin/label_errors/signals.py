@@ -6,7 +6,6 @@ Shapes: n training samples, C classes, E epochs; `labels` int [n] are the given 
 from __future__ import annotations
 
 import numpy as np
-from cleanlab.rank import get_label_quality_scores
 
 SMALLEST = 1e-12
 MEMORISED = "memorised"  # the column beside the signals that says how much a run learned by heart
@@ -75,6 +74,9 @@ def confident_learning(probabilities: np.ndarray, labels: np.ndarray) -> np.ndar
 
     Northcutt, Jiang and Chuang, JAIR 2021, section 3.2.
     """
+    # Seconds, for the many jobs that only want a logarithm of this module.
+    from cleanlab.rank import get_label_quality_scores
+
     quality = get_label_quality_scores(
         labels, probabilities, method="normalized_margin", adjust_pred_probs=True
     )
