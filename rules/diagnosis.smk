@@ -11,7 +11,7 @@ rule mispredictions:
             "results/{labels}/seed{seed}/false_predictions.csv",
             caption="../report/false_predictions.rst",
             category="Mispredictions",
-            labels={"label set": "{labels}", "seed": "{seed}", "figure": "table"},
+            labels={"label set": "{labels}", "seed": "{seed}", "figure": "all (table)"},
         ),
     log:
         "results/logs/{labels}/seed{seed}/mispredictions.log",

@@ -151,7 +151,7 @@ rule suspects:
             "results/{labels}/label_errors/suspects.csv",
             caption="../report/suspects.rst",
             category="Label errors",
-            labels={"label set": "{labels}", "figure": "table"},
+            labels={"label set": "{labels}", "figure": "suspects (table)"},
         ),
         estimate="results/{labels}/label_errors/estimate.json",
     log:

@@ -135,9 +135,10 @@ def test_gpu_hours_and_sums_by_hand() -> None:
     assert table["seconds"].tolist() == [epochs + 2, 2 * (40 + 2)]
     assert table["gpu_seconds"].tolist() == table["seconds"].tolist()
     assert table["disk"].iloc[1] == 2 * 4000 * 4 * (512 + 1 + 10)
-    assert table["memory"].iloc[0] == 330e6 and table["gpu_memory"].iloc[0] > 4 * 45e6
+    # torch's compiler, which optimizers load, is not in what a job starts with.
+    assert table["memory"].iloc[0] == 330e6 + 70e6 and table["gpu_memory"].iloc[0] > 4 * 45e6
     shown = text(table, data, "somewhere", RATES)
-    assert f"GPU hours: {(epochs + 2 + 84) / 3600:.2f}" in shown and "(gradients)" in shown
+    assert f"GPU hours: {(epochs + 2 + 84) / 3600:.2f}" in shown and "(train)" in shown
 
 
 def test_sketches_are_in_shards_only() -> None:

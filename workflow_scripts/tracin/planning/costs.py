@@ -26,6 +26,7 @@ LISTED_FRAME = 300  # the same in memory, as a pandas frame that is being writte
 MOST_NEIGHBOURS = 2**30  # scikit-learn's working memory
 PROBE_STEPS = 250  # of a fit, two thin products each, which take five times as long as wide ones
 LIBRARIES = 2e8  # scikit-learn, SciPy and cleanlab once they are loaded
+COMPILER = 7e7  # torch's, which its optimizers load
 
 
 def _usable_cores() -> int:
@@ -128,6 +129,7 @@ class Costs:
         return Cost(
             seconds=head * min(frozen, full) + train["epochs"] * full + validation,
             disk=(self.settings["influence"]["checkpoints"] + 1) * self.network.weights + dynamics,
+            host=COMPILER,
             device=max(
                 # Gradients, and two copies on the way to a checkpoint's file.
                 (4 + moments) * self.network.weights + min(train["batch_size"], images) * kept,
