@@ -71,7 +71,7 @@ def _compiler_later() -> Iterator[None]:
         yield
     finally:
         for name in COMPILER:
-            if isinstance(sys.modules[name], _Later):
+            if isinstance(sys.modules.get(name), _Later):
                 del sys.modules[name]
 
 
