@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -60,26 +57,3 @@ def test_no_numbers_and_another_network(tmp_path: Path) -> None:
     save_checkpoint(build_model(Architecture("resnet18", 3, stem="small")), FACTS, path)
     with pytest.raises(UserError, match="another network than resnet18"):
         load_checkpoint(path)
-
-
-LOADED = """
-import sys
-from tracin import gradients, images
-from tracin.checkpoints import load_checkpoint
-model, facts = load_checkpoint(sys.argv[1])
-view = images.RandomView(images.Augmentation((0.3, 1.0), True, 10.0, 0.4, 1.0), facts.input_size)
-pixels = images.np.zeros((1, 40, 40, 3), images.np.uint8)
-batch = images.torch.stack([view(pixels[0]), images.read_batch(pixels, [0], 32)[0]])
-model(images.normalise(batch))
-assert "torch._dynamo" not in sys.modules
-import torch
-from torchvision.ops import roi_align
-assert roi_align(torch.ones(1, 1, 4, 4), torch.zeros(0, 5), 1) is not None
-assert torch._dynamo.disable(len) is not len
-"""
-
-
-def test_networks_and_views_load_no_compiler_and_it_stays_itself(good: Path) -> None:
-    # It took 1.3 s of each job, twice that on a busy core.
-    environment = dict(os.environ, PYTHONPATH="workflow_scripts")
-    subprocess.run([sys.executable, "-c", LOADED, str(good)], check=True, env=environment)

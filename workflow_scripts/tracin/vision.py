@@ -3,8 +3,8 @@
 torchvision's standard wheel stops at import where its compiled extension can't be loaded (a CPU
 build of torch, say): it registers kernels for operators that nobody declared. Declaring the two
 schemas first cures that; this project never calls them. It also imports torch's compiler, only to
-mark functions that aren't to be compiled: half of a short job's time. Nothing is compiled here, so
-that waits until somebody asks. Nothing else imports torchvision directly.
+mark functions that aren't to be compiled: more than a second of each job. Nothing is compiled here,
+so that waits until somebody asks. Nothing else imports torchvision directly.
 """
 
 from __future__ import annotations
