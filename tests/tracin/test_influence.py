@@ -185,7 +185,7 @@ def test_largest_breaks_ties_by_the_lower_column() -> None:
     assert columns.tolist() == [[2, 3]] and values.tolist() == [[-2.0, -2.0]]
 
 
-def test_missing_shards_and_repeated_tiles_are_refused(tmp_path: Path) -> None:
+def test_missing_shards_are_refused(tmp_path: Path) -> None:
     slots = [integer_factors(np.random.default_rng(0), np.arange(9)) for _ in RATES]
     paths = save_blocks(slots, tmp_path, 3)
     with pytest.raises(ValueError, match="lack rows 6 to 9"):
@@ -196,9 +196,6 @@ def test_missing_shards_and_repeated_tiles_are_refused(tmp_path: Path) -> None:
         read_factors(paths[0], 0, 10)
     loaded, rate = read_factors(paths[1][::-1])
     assert loaded.sample_id.tolist() == list(range(9)) and rate == RATES[1]
-    table = topk_table(torch.ones(1, 2), torch.tensor([5]), torch.tensor([1, 2]), 1)
-    with pytest.raises(ValueError, match="same pair"):
-        merge_topk([table, table], 1)
 
 
 def test_self_influence_is_the_diagonal(checkpoints: list[Path], images: np.ndarray) -> None:

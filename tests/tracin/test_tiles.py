@@ -1,6 +1,6 @@
 """The pruned path against the plain one, bit for bit, on factors that invite mistakes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ from tracin.influence import ROWS, self_influence, tile_scores, topk_table
 from tracin.pruning import Bound, Side
 from tracin.shards import Factors, Sketches, Slot
 from tracin.tiles import Tile, tile_table
-from tracin.topk import with_classes
 
 CPU = torch.device("cpu")
 N, M, DEPTH, CLASSES, K = 900, 1100, 512, 4, 10
@@ -219,13 +218,30 @@ def test_a_machine_that_rounds_otherwise_is_served_the_plain_way(
 
 def test_intervals_hold_every_score() -> None:
     for draw in CASES:
-        sides = tiles._sides(slots(draw, 300, 5000), slots(draw, 400, 0))
-        assert sides
-        bound = Bound(*sides)
-        scores = Tile(*sides, K).scores(torch.arange(300), None, tiles.Workspace())
-        _, low, high = bound.intervals(torch.arange(300))
+        tile = tiles._read(slots(draw, 400, 5000), slots(draw, 500, 0), K, prune=True)
+        assert tile and tile.bound
+        scores = tile.scores(torch.arange(400), None, tiles.Workspace())
+        _, low, high = tile.bound.intervals(torch.arange(400))
         inside = (low <= scores) & (scores <= high)
         assert inside.all(), draw.__name__
+
+
+def test_a_slot_is_bounded_before_the_next_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that threads that read ahead do so meanwhile."""
+    seen, add = [], Bound.add
+
+    def noted(self: Bound, test: Side, train: Side) -> None:
+        seen.append("bounded")
+        add(self, test, train)
+
+    def read() -> Iterator[Slot]:
+        for slot in slots(trained, N, 5000):
+            seen.append("read")
+            yield slot
+
+    monkeypatch.setattr(Bound, "add", noted)
+    tile_table(read(), slots(trained, M, 0), K, CPU)
+    assert seen == ["read", "bounded"] * len(RATES)
 
 
 def test_overflow_is_found_and_named() -> None:
@@ -250,11 +266,12 @@ def test_a_sample_is_not_its_own_proponent(n: int) -> None:
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_pruned_lists_are_whole_where_samples_leave_their_own(k: int) -> None:
     for seed in range(4):
-        activations, errors = trained(torch.Generator().manual_seed(seed), M)
-        test, train = (Side(torch.arange(M), [activations], [rate * errors]) for rate in (1e-3, 1))
-        tile = Tile(test, train, k)
-        for pruned, plain in zip(tile.ranked(prune=True), tile.ranked(prune=False), strict=True):
-            assert torch.equal(pruned[0], plain[0]) and torch.equal(pruned[1], plain[1])
+        factors = Factors(torch.arange(M), *trained(torch.Generator().manual_seed(seed), M))
+        both = [(factors, 1e-3)]
+        pruned, plain = (tiles._read(both, both, k, prune) for prune in (True, False))
+        assert pruned and pruned.bound and plain and not plain.bound
+        for one, other in zip(pruned.ranked(), plain.ranked(), strict=True):
+            assert torch.equal(one[0], other[0]) and torch.equal(one[1], other[1])
 
 
 def test_sketched_layers_add_their_part_with_their_own_rate() -> None:
@@ -276,21 +293,3 @@ def test_sketched_layers_add_their_part_with_their_own_rate() -> None:
     assert tile_table(test, train, 3, CPU)["influence"].max() == pytest.approx(
         float(expected.max()), rel=1e-5
     )
-
-
-def test_class_columns_are_a_filter() -> None:
-    topk = pd.DataFrame(
-        {
-            "test_id": [3, 3, 3, 3],
-            "kind": pd.Categorical(["proponent", "proponent", "opponent", "opponent"]),
-            "train_id": [0, 1, 0, 1],
-        }
-    )
-    predictions = pd.DataFrame(
-        {"sample_id": [3, 0, 1], "label_index": [0, 0, 1], "predicted_index": [1, 0, 0]}
-    )
-    table = with_classes(topk, predictions, ["=a", "b"])
-    assert table["of_class"].tolist() == [True, False, False, True]
-    assert table["test_label"].tolist() == ["=a"] * 4
-    assert table["test_predicted"].tolist() == ["b"] * 4
-    assert table["train_label"].tolist() == ["=a", "b", "=a", "b"]

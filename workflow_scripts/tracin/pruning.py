@@ -10,10 +10,12 @@ computed first; a pair whose interval lies below the k-th best of those is out.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from tracin.shards import Factors
 
 RANK = 32
 GROUP = 48
@@ -33,76 +35,90 @@ class Side:
     The test samples' errors hold the learning rate.
     """
 
-    ids: Tensor  # int64 [n]
-    activations: list[Tensor]  # float32 [n, d]
-    errors: list[Tensor]  # float32 [n, classes]
+    ids: Tensor = field(default_factory=lambda: torch.empty(0))  # int64 [n]
+    activations: list[Tensor] = field(default_factory=list)  # float32 [n, d]
+    errors: list[Tensor] = field(default_factory=list)  # float32 [n, classes]
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def add(self, factors: Factors, weight: float) -> None:
+        """The next slot, whose errors are multiplied by `weight`."""
+        self.ids = factors.sample_id
+        self.activations.append(factors.activations)
+        self.errors.append(weight * factors.errors)
+
+
+@dataclass
+class Projected:
+    """One slot of a side, for intervals.
+
+    r bounds the norm of a sample's residual from above: so the products of the errors hold the
+    radii, and with those of the projections the centres.
+    """
+
+    errors: Tensor  # float32 [n, classes], times r
+    projections: Tensor  # float32 [n, RANK], divided by r
+    size: Tensor  # float32 [n], |activation||error| and a little more
+
 
 class Bound:
-    """Intervals for the influences of a tile."""
+    """Intervals for the influences of a tile. Slots are added one by one, as they are read."""
 
-    def __init__(self, test: Side, train: Side) -> None:
+    def __init__(self, depth: int, classes: int) -> None:
         # A float32 sum of so many terms was never off by more than a hundredth of this.
-        self.rounding = 4 * test.activations[0].shape[1] * UNIT
+        self.rounding = 4 * depth * UNIT
         # Below float32's range nothing is relative: squared, this makes up for products down there.
-        self.tiny = math.sqrt(SCALES * test.errors[0].shape[1] * SMALLEST / self.rounding)
-        bases = [_basis(a, b) for a, b in zip(test.activations, train.activations, strict=True)]
-        self.test_slots, self.test_size = self._project(test, bases)
-        self.train_slots, self.train_size = self._project(train, bases)
+        self.tiny = math.sqrt(SCALES * classes * SMALLEST / self.rounding)
+        self.slots: list[tuple[Projected, Projected]] = []
 
     @staticmethod
-    def worthwhile(test: Side, train: Side, k: int) -> bool:
+    def worthwhile(test: Factors, train: Factors, k: int) -> bool:
         """Whether intervals cost little beside the wide product."""
-        depth, classes = test.activations[0].shape[1], test.errors[0].shape[1]
+        (tests, depth), (trains, classes) = test.activations.shape, train.errors.shape
         cheap = 8 * (RANK + 2 * classes) <= depth
-        large = RANK * (1 / len(test) + 1 / len(train)) <= 0.04
-        return cheap and large and 4 * k <= len(train)
+        large = RANK * (1 / tests + 1 / trains) <= 0.04
+        return cheap and large and 4 * k <= trains
+
+    def add(self, test: Side, train: Side) -> None:
+        """Take in the last slot of both sides."""
+        sides = [(side.activations[-1], side.errors[-1]) for side in (test, train)]
+        basis = _basis(*(activations for activations, _ in sides))
+        first, second = (self._project(*side, basis) for side in sides)
+        self.slots.append((first, second))
 
     def finite(self) -> bool:
         """Whether no product of the tile can overflow, not even of the largest of each slot."""
-        largest = self.test_size.amax(dim=0) * self.train_size.amax(dim=0)
-        return math.isfinite(float(largest.sum()))
+        largest = [test.size.amax() * train.size.amax() for test, train in self.slots]
+        return math.isfinite(float(sum(largest)))
 
-    def _project(
-        self, side: Side, bases: list[Tensor]
-    ) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """Per slot: errors * r [n, classes] and projections / r [n, RANK]; sizes [n, slots].
-
-        r bounds the norm of a sample's residual from above: so the products of the errors hold the
-        radii, and with those of the projections the centres. A size is |activation||error|, and a
-        little more.
-        """
-        slots, sizes = [], []
-        for a, errors, basis in zip(side.activations, side.errors, bases, strict=True):
-            projected, norm = torch.empty(len(side), RANK), torch.empty(len(side))
-            for start in range(0, len(side), ROWS):
-                part = slice(start, start + ROWS)
-                torch.mm(a[part], basis, out=projected[part])
-                torch.linalg.vector_norm(a[part], dim=1, out=norm[part])
-            left = (norm.square() - projected.square().sum(dim=1)).clamp_min(0)
-            rest = (left + self.rounding * norm.square()).sqrt()[:, None]
-            slots.append((errors * rest, projected / torch.where(rest > 0, rest, 1.0)))
-            sizes.append(norm * (errors.norm(dim=1) + self.tiny))
-        return slots, torch.stack(sizes, dim=1)
+    def _project(self, activations: Tensor, errors: Tensor, basis: Tensor) -> Projected:
+        samples = len(activations)
+        projected, norm = torch.empty(samples, RANK), torch.empty(samples)
+        for start in range(0, samples, ROWS):
+            part = slice(start, start + ROWS)
+            torch.mm(activations[part], basis, out=projected[part])
+            torch.linalg.vector_norm(activations[part], dim=1, out=norm[part])
+        left = (norm.square() - projected.square().sum(dim=1)).clamp_min(0)
+        rest = (left + self.rounding * norm.square()).sqrt()[:, None]
+        size = norm * (errors.norm(dim=1) + self.tiny)
+        return Projected(errors * rest, projected / torch.where(rest > 0, rest, 1.0), size)
 
     def intervals(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Centres, lower and upper ends of intervals around the influences as they are computed.
 
         Each is [rows, n_train].
         """
-        samples = len(self.train_size)
-        centre, below, above = torch.empty(3, len(rows), samples)
-        sizes = self.rounding * self.test_size[rows]
-        test = [(errors[rows], projected[rows]) for errors, projected in self.test_slots]
-        for start in range(0, samples, COLUMNS):
+        sizes = torch.stack([train.size for _, train in self.slots])
+        own = self.rounding * torch.stack([test.size[rows] for test, _ in self.slots], dim=1)
+        tests = [(test.errors[rows], test.projections[rows]) for test, _ in self.slots]
+        centre, below, above = torch.empty(3, len(rows), sizes.shape[1])
+        for start in range(0, sizes.shape[1], COLUMNS):
             part = slice(start, start + COLUMNS)
-            middle, radius = centre[:, part].zero_(), sizes @ self.train_size[part].T
-            for (errors, projected), (narrow, low) in zip(test, self.train_slots, strict=True):
-                product = errors @ narrow[part].T
-                middle.addcmul_(product, projected @ low[part].T)
+            middle, radius = centre[:, part].zero_(), own @ sizes[:, part]
+            for (errors, projected), (_, train) in zip(tests, self.slots, strict=True):
+                product = errors @ train.errors[part].T
+                middle.addcmul_(product, projected @ train.projections[part].T)
                 radius.add_(product.abs_())
             torch.sub(middle, radius, out=below[:, part])
             torch.add(middle, radius, out=above[:, part])

@@ -51,8 +51,8 @@ def tile_table(
     With `cosine`, influences are divided by the roots of both samples' self-influence.
 
     Dense on a GPU and with sketched layers, with fewer test samples at once where memory runs
-    out. On a CPU all slots of the tile are in memory at once, and `torch.get_num_threads()` threads
-    each multiply on their own.
+    out. On a CPU all slots of the tile are in memory at once, each bounded while the next is read,
+    and then `torch.get_num_threads()` threads each multiply on their own.
 
     Raises:
         UserError: the slots list different samples, or their learning rates differ.
@@ -60,11 +60,10 @@ def tile_table(
     """
     if cosine:
         test, train = UnitLength(test), UnitLength(train)
-    sides = None if device.type != "cpu" else _sides(test, train)
-    if sides is None:
+    tile = None if device.type != "cpu" else _read(test, train, k, prune)
+    if tile is None:
         return _dense_table(test, train, k, device)
-    tile = Tile(*sides, k)
-    return lists(tile.test.ids, tile.ranked(prune))
+    return lists(tile.test.ids, tile.ranked())
 
 
 def _dense_table(
@@ -82,20 +81,22 @@ def _dense_table(
     return halving(samples, by)
 
 
-def _sides(test: Iterable[Slot], train: Iterable[Slot]) -> tuple[Side, Side] | None:
-    """All slots of both sides, or None for sketches. The test side's errors hold the rates."""
-    sides = [Side(torch.empty(0), [], []), Side(torch.empty(0), [], [])]
+def _read(test: Iterable[Slot], train: Iterable[Slot], k: int, prune: bool) -> Tile | None:
+    """All slots of both sides, bounded while the next are on their way; None for sketches."""
+    sides, bound = (Side(), Side()), None
     ids: list[Tensor] = []
     for (a, rate), (b, other) in zip(test, train, strict=True):
-        ids = same_samples(ids, a, b, rate, other)
         if a.sketches:
             return None
-        for i, (factors, weight) in enumerate(((a, rate), (b, 1.0))):
-            sides[i].activations.append(factors.activations)
-            sides[i].errors.append(weight * factors.errors)
-    for side, samples in zip(sides, ids, strict=True):
-        side.ids = samples
-    return sides[0], sides[1]
+        # A sample may have to leave its own list, so one more place must be sure.
+        if not ids and prune and Bound.worthwhile(a, b, k + 1):
+            bound = Bound(a.activations.shape[1], a.errors.shape[1])
+        ids = same_samples(ids, a, b, rate, other)
+        sides[0].add(a, rate)
+        sides[1].add(b, 1.0)
+        if bound:
+            bound.add(*sides)
+    return Tile(*sides, k, bound if bound and bound.finite() else None)
 
 
 def _enough(samples: Tensor) -> Tensor:
@@ -106,19 +107,18 @@ def _enough(samples: Tensor) -> Tensor:
 class Tile:
     """The top-k of one block of test against one block of training samples."""
 
-    def __init__(self, test: Side, train: Side, k: int) -> None:
-        self.test, self.train, self.k = test, train, k
-        # A sample may have to leave its own list, so one more place must be sure.
+    def __init__(self, test: Side, train: Side, k: int, bound: Bound | None = None) -> None:
+        self.test, self.train, self.k, self.bound = test, train, k, bound
         self.sure = k + int(torch.isin(test.ids, train.ids).any())
 
-    def ranked(self, prune: bool) -> list[Ranked]:
+    def ranked(self) -> list[Ranked]:
         """For each kind, influences and training ids [n_test, min(k, n_train)]."""
-        bound = self._bound() if prune else None
-        groups = alike(self.test) if bound else list(torch.arange(len(self.test)).split(GROUP))
+        rows = torch.arange(len(self.test)).split(GROUP)
+        groups = alike(self.test) if self.bound else list(rows)
         threads = torch.get_num_threads()
         # Near groups want the same training samples: the threads share them in a cache.
         spans = [groups[i::threads] for i in range(threads)]
-        work = side_by_side(spans, lambda span: self._span(span, bound), threads)
+        work = side_by_side(spans, self._span, threads)
         found = [part for span in work for part in span]
         order = torch.cat([rows for rows, _ in found]).argsort()
         return [
@@ -129,14 +129,9 @@ class Tile:
             for kind in range(2)
         ]
 
-    def _bound(self) -> Bound | None:
-        if not Bound.worthwhile(self.test, self.train, self.sure):
-            return None
-        bound = Bound(self.test, self.train)
-        return bound if bound.finite() else None
-
-    def _span(self, groups: list[Tensor], bound: Bound | None) -> list[tuple[Tensor, list[Ranked]]]:
+    def _span(self, groups: list[Tensor]) -> list[tuple[Tensor, list[Ranked]]]:
         """The lists of groups of rows, pruned as long as that pays and rounds alike."""
+        bound = self.bound
         work, shares = Workspace(), list[float]()
         found: list[tuple[Tensor, list[Ranked]]] = []
         while groups and bound:
