@@ -42,17 +42,17 @@ TRAIN, TEST, K, SIDE, CORES, LIMIT = 20_800, 5_200, 100, 64, 2, 60.0
 IMAGES = ["predictions.parquet", "manifest.parquet", "classes.json", "topk.parquet", "pixels.npy"]
 # script: files it reads, files it writes, its params
 JOBS: dict[str, tuple[list[str], dict[str, str], dict[str, Any]]] = {
-    "plot_classes": (IMAGES, {"folder": "per_class"}, {}),
+    "plot_classes": (IMAGES, {"folder": "per_class"}, {"classes": 40}),
     "plot_top_images": (
         [*IMAGES, "appearances.parquet"],
         {"helpful": "helpful.png", "harmful": "harmful.png", "detailed": "detailed"},
         {"counts": {"grid": 24, "detailed": 10}},
     ),
-    "plot_overall": (IMAGES, {"figure": "overall.png", "svg": "overall.svg"}, {}),
+    "plot_overall": (IMAGES, {"figure": "overall.png", "svg": "overall.svg"}, {"classes": 40}),
     "plot_mistakes": (
         ["mispredictions.parquet", *IMAGES],
         {"figure": "mistakes.png"},
-        {"rows": 6, "per_row": 5},
+        {"counts": {"mistakes": 6, "per_mistake": 5}},
     ),
     "plot_candidates": (
         ["suspects.parquet", "manifest.parquet", "pixels.npy"],
@@ -67,7 +67,7 @@ JOBS: dict[str, tuple[list[str], dict[str, str], dict[str, Any]]] = {
     "plot_confusion": (
         ["evaluation.json"],
         {"figure": "confusion.png", "svg": "confusion.svg"},
-        {},
+        {"classes": 40},
     ),
     "plot_recall": (
         ["suspects.parquet", "manifest.parquet"],

@@ -21,6 +21,7 @@ rule plot_overall:
         "../envs/tables.yaml"
     params:
         code=library("plot_overall.py"),
+        classes=config["figures"]["classes"],
     script:
         "../workflow_scripts/plot_overall.py"
 
@@ -49,6 +50,7 @@ rule plot_classes:
         "../envs/tables.yaml"
     params:
         code=library("plot_classes.py"),
+        classes=config["figures"]["classes"],
     script:
         "../workflow_scripts/plot_classes.py"
 

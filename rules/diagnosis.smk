@@ -162,7 +162,11 @@ rule cross_runs:
         "../envs/tables.yaml"
     params:
         code=library("cross_runs.py"),
-        settings={"seeds": config["train"]["seeds"], **config["cross_runs"]},
+        settings={
+            "seeds": config["train"]["seeds"],
+            "classes": config["figures"]["classes"],
+            **config["cross_runs"],
+        },
     script:
         "../workflow_scripts/cross_runs.py"
 

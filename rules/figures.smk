@@ -46,6 +46,7 @@ rule plot_confusion:
         "../envs/tables.yaml"
     params:
         code=library("plot_confusion.py"),
+        classes=config["figures"]["classes"],
     script:
         "../workflow_scripts/plot_confusion.py"
 

@@ -22,4 +22,5 @@ tables = cross_run_tables(images, topk, settings["influential"], min_runs)
 for name, table in tables.items():
     write_tables(table, output[name], output[f"{name}_csv"])
 write_text(run_summary(tables, images, min_runs), output.text)
-save(runs_dashboard(tables, accuracies(images), min_runs), output.figure, output.svg)
+figure = runs_dashboard(tables, accuracies(images), min_runs, settings["classes"])
+save(figure, output.figure, output.svg)

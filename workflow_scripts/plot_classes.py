@@ -16,6 +16,7 @@ dashboards = class_dashboards(
     pd.read_parquet(inputs.topk),
     read_classes(inputs.classes),
     np.load(inputs.pixels, mmap_mode="r"),
+    snakemake.params.classes,
 )
 with atomic_folder(snakemake.output.folder) as folder:
     for name, figure in dashboards:

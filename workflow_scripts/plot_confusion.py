@@ -12,7 +12,9 @@ from tracin.runtime import start_log
 start_log(snakemake.log[0])
 evaluation = json.loads(Path(snakemake.input.evaluation).read_text(encoding="utf-8"))
 save(
-    confusion_figure(np.array(evaluation["confusion_matrix"]), evaluation["classes"]),
+    confusion_figure(
+        np.array(evaluation["confusion_matrix"]), evaluation["classes"], snakemake.params.classes
+    ),
     snakemake.output.figure,
     snakemake.output.svg,
 )

@@ -13,5 +13,6 @@ figure = overall_dashboard(
     read_images(inputs.predictions, inputs.manifest, inputs.classes),
     pd.read_parquet(inputs.topk),
     read_classes(inputs.classes),
+    snakemake.params.classes,
 )
 save(figure, snakemake.output.figure, snakemake.output.svg)

@@ -59,6 +59,7 @@ STALE: list[tuple[str, object, set[str]]] = [
     ("influence.checkpoints", 3, AFTER_TRAINING),
     ("figures.grid_images", 6, {"plot_mispredictions", "plot_top_images", "plot_candidates"}),
     ("figures.detailed", 3, {"plot_top_images"}),
+    ("figures.classes", 3, {"plot_confusion", "plot_overall", "plot_classes", "timings"}),
     ("cross_runs.min_runs", 3, set()),
     ("figures.mistakes", 2, {"plot_mistakes"}),
     ("figures", {"mistakes": 5, "per_mistake": 6}, {"plot_mistakes"}),

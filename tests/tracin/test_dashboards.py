@@ -109,7 +109,7 @@ def assert_readable(figure: Figure) -> None:
 
 @pytest.mark.parametrize("classes", [2, 10, 40])
 def test_overall_dashboard_is_readable(classes: int, tmp_path: Path) -> None:
-    figure = overall_dashboard(images(classes), topk(), names(classes))
+    figure = overall_dashboard(images(classes), topk(), names(classes), 40)
     assert_readable(figure)
     matrix = next(axes for axes in figure.axes if axes.images)
     labels = [label.get_text() for label in matrix.get_xticklabels()]
@@ -121,7 +121,7 @@ def test_overall_dashboard_is_readable(classes: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("classes", [2, 40])
 def test_class_dashboard_is_readable(classes: int) -> None:
-    pages = class_dashboards(images(classes), topk(), names(classes), pixels())
+    pages = class_dashboards(images(classes), topk(), names(classes), pixels(), 40)
     drawn = dict(itertools.islice(pages, 8))
     first = drawn["000-00-Cane-nero-d-acqua"]
     assert_readable(first)
@@ -133,7 +133,7 @@ def test_class_dashboard_is_readable(classes: int) -> None:
 
 
 def test_every_class_has_a_page_of_its_own_name() -> None:
-    stems = [stem for stem, _ in class_dashboards(images(2), topk().head(0), names(2), pixels())]
+    stems = [stem for stem, _ in class_dashboards(images(2), topk().head(0), names(2), pixels(), 2)]
     assert stems == [file_stem(i, name) for i, name in enumerate(names(2))]
     hostile = ["../../etc", "CON", "", "猫", "a" * 300, "a/b\0\n{labels}", "A/B"]
     made = [file_stem(i, name) for i, name in enumerate(hostile)]
@@ -142,9 +142,9 @@ def test_every_class_has_a_page_of_its_own_name() -> None:
 
 
 def test_a_class_without_lists_says_so() -> None:
-    _, page = next(class_dashboards(images(2), topk().head(0), names(2), pixels()))
+    _, page = next(class_dashboards(images(2), topk().head(0), names(2), pixels(), 2))
     assert "no test image with a list" in texts(page)
-    assert "no dashboard" in texts(overall_dashboard(images(2), topk().head(0), names(2)))
+    assert "no dashboard" in texts(overall_dashboard(images(2), topk().head(0), names(2), 2))
 
 
 @pytest.mark.parametrize("helpful", [True, False])
@@ -184,7 +184,7 @@ def test_candidates_say_why() -> None:
 def test_runs_dashboard_is_readable(classes: int, mistakes: bool) -> None:
     runs = {seed: images(classes, mistakes) for seed in (0, 3)}
     tables = cross_run_tables(runs, {0: topk(), 3: topk()}, 20, 2)
-    figure = runs_dashboard(tables, accuracies(runs), 2)
+    figure = runs_dashboard(tables, accuracies(runs), 2, 40)
     assert figure.get_suptitle() == "What 2 runs agree on (seeds 0, 3)"
     assert_readable(figure)
     said = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)

@@ -135,7 +135,7 @@ def test_learning_curves_without_epochs() -> None:
 
 @pytest.mark.parametrize("count", [2, 10, 20, 40])
 def test_confusion_names_do_not_overlap(count: int) -> None:
-    figure = confusion_figure(np.eye(count, dtype=int) * 100 + 3, names(count))
+    figure = confusion_figure(np.eye(count, dtype=int) * 100 + 3, names(count), 40)
     canvas = draw(figure)
     axes = figure.axes[0]
     labels = [*axes.get_xticklabels(), *axes.get_yticklabels()]
@@ -146,14 +146,26 @@ def test_confusion_names_do_not_overlap(count: int) -> None:
 
 
 def test_confusion_of_rows_is_normalised() -> None:
-    figure = confusion_figure(np.array([[3, 1], [0, 0]]), ["a", "b"])
+    figure = confusion_figure(np.array([[3, 1], [0, 0]]), ["a", "b"], 2)
     shares = figure.axes[0].images[0].get_array()
     assert shares is not None
     np.testing.assert_allclose(np.asarray(shares), np.array([[0.75, 0.25], [0.0, 0.0]]))
 
 
+def test_of_many_classes_the_most_confused_are_shown() -> None:
+    matrix = 9 * np.eye(300, dtype=int)
+    matrix[7, 290] = matrix[290, 8] = 1
+    figure = confusion_figure(matrix, names(300), 40)
+    assert_apart(draw(figure), figure.axes[0].get_yticklabels())
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == [short(name, 26) for name in [*names(300)[:39], names(300)[290]]]
+    assert "the 40 of 300 classes with the most mistakes" in texts(figure)
+    shares = figure.axes[0].images[0].get_array()
+    assert shares is not None and shares[7].tolist() == [0] * 7 + [0.9] + [0] * 31 + [0.1]
+
+
 def test_confusion_of_nothing() -> None:
-    assert "No image" in texts(confusion_figure(np.zeros((2, 2)), ["a", "b"]))
+    assert "No image" in texts(confusion_figure(np.zeros((2, 2)), ["a", "b"], 2))
 
 
 @pytest.mark.parametrize("count", [1, 5, 24])

@@ -175,6 +175,23 @@ def class_influence(images: pd.DataFrame, topk: pd.DataFrame, classes: int) -> n
     return np.divide(total, tests, out=np.zeros(total.shape), where=tests > 0)
 
 
+def confusion(images: pd.DataFrame, classes: int) -> np.ndarray:
+    """Test images by label (rows) and prediction (columns), int [C, C]."""
+    test = images[images["split"] == "test"]
+    pairs = test["label_index"].to_numpy(np.int64) * classes + test["predicted_index"]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def most_confused(counts: np.ndarray, most: int) -> np.ndarray:
+    """The `most` classes with the most mistakes, as label or as prediction: rising indices.
+
+    `counts` [C, C] as from `confusion`. The lower of two equal ones is taken first.
+    """
+    mistakes = counts - np.diag(np.diag(counts))
+    order = np.argsort(-(mistakes.sum(axis=0) + mistakes.sum(axis=1)), kind="stable")
+    return np.sort(order[:most])
+
+
 def opponent_shares(images: pd.DataFrame, topk: pd.DataFrame) -> pd.DataFrame:
     """Share of opponents among the k strongest training images of each test image.
 

@@ -4,16 +4,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tracin.figures.style import sentence, short, styled
+from tracin.crossref import most_confused
+from tracin.figures.style import of_all, sentence, short, styled
 
 MOST_CLASSES_WITH_COUNTS = 20
 NAME_LENGTH = 26
 
 
 @styled
-def confusion_figure(matrix: np.ndarray, classes: list[str]) -> Figure:
+def confusion_figure(matrix: np.ndarray, classes: list[str], most: int) -> Figure:
     """Draw counts [C, C], rows being given labels and columns predictions.
 
+    Of more classes than `most` those with the most mistakes are shown.
     The colour is the share of the row, so classes of any size compare; the
     counts are written in the cells for up to 20 classes.
     """
@@ -22,10 +24,12 @@ def confusion_figure(matrix: np.ndarray, classes: list[str]) -> Figure:
         return sentence("No image was evaluated, so there is no confusion matrix.")
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    cell = float(np.clip(9 / len(classes), 0.24, 0.8))
-    names = [short(name, NAME_LENGTH) for name in classes]
+    shown = most_confused(counts, most)
+    counts, shares = counts[np.ix_(shown, shown)], shares[np.ix_(shown, shown)]
+    cell = float(np.clip(9 / len(shown), 0.24, 0.8))
+    names = [short(classes[index], NAME_LENGTH) for index in shown]
     margin = 0.075 * max(len(name) for name in names)
-    side = max(cell * len(classes), 1.8)
+    side = max(cell * len(shown), 1.8)
     figure = Figure(
         figsize=(max(side + margin + 1.6, 4.6), side + margin + 1.3),
         layout="constrained",
@@ -35,8 +39,12 @@ def confusion_figure(matrix: np.ndarray, classes: list[str]) -> Figure:
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
     bar.set_label("share of the row")
     _name_axes(axes, names, side / len(names))
-    figure.suptitle("Confusion matrix of the test images:\noff the diagonal are mistakes")
-    if len(classes) <= MOST_CLASSES_WITH_COUNTS:
+    left_out = of_all(len(shown), len(classes))
+    figure.suptitle(
+        "Confusion matrix of the test images:\noff the diagonal are mistakes"
+        + (f"\n({left_out})" if left_out else "")
+    )
+    if len(shown) <= MOST_CLASSES_WITH_COUNTS:
         _write_counts(axes, counts, shares)
     return figure
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import (
 )
 
 from tracin.crossref import signed
-from tracin.figures.style import BLUE, GREEN, GREY, VERMILION, say, short
+from tracin.figures.style import BLUE, GREEN, GREY, VERMILION, of_all, say, short
 
 NAME_LENGTH = 26
 MOST_DECADES = 5
@@ -173,14 +173,18 @@ def helping_classes(axes: Axes, influence: np.ndarray, classes: list[str], count
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
 
 
-def class_matrix(axes: Axes, influence: np.ndarray, classes: list[str]) -> None:
+def class_matrix(axes: Axes, influence: np.ndarray, classes: list[str], shown: np.ndarray) -> None:
     """Influence of training classes (rows) on test classes (columns), [C, C], as colours.
 
-    0 says that no list holds such a pair: what it amounts to isn't known.
+    Of the classes with the indices `shown` alone. 0 says that no list holds such a pair: what it
+    amounts to isn't known.
     """
+    left_out = of_all(len(shown), len(classes))
     axes.set_title(
         "Which training class helps (blue) or harms\n(red) which test class, in the lists"
+        + (f"\n({left_out})" if left_out else "")
     )
+    influence = influence[np.ix_(shown, shown)]
     largest = float(np.abs(influence).max(initial=0))
     if largest == 0:
         say(axes, NO_INFLUENCE)
@@ -197,7 +201,7 @@ def class_matrix(axes: Axes, influence: np.ndarray, classes: list[str]) -> None:
     bar.ax.yaxis.set_major_formatter(PLAIN)
     bar.minorticks_off()
     bar.set_label("listed influence per test image\n(symmetric log)")
-    names = [short(name, NAME_LENGTH) for name in classes]
+    names = [short(classes[index], NAME_LENGTH) for index in shown]
     upright = max(map(len, names)) > 3
     size = 8 if len(names) <= 20 else 7
     axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0, fontsize=size)

@@ -9,7 +9,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from tracin.crossref import appearances, by_total_influence, class_influence, opponent_shares
+from tracin.crossref import (
+    appearances,
+    by_total_influence,
+    class_influence,
+    confusion,
+    most_confused,
+    opponent_shares,
+)
 from tracin.figures.panels import (
     NAME_LENGTH,
     distribution,
@@ -38,15 +45,18 @@ def file_stem(index: int, name: str) -> str:
 
 
 def class_dashboards(
-    images: pd.DataFrame, topk: pd.DataFrame, classes: list[str], pixels: np.ndarray
+    images: pd.DataFrame, topk: pd.DataFrame, classes: list[str], pixels: np.ndarray, most: int
 ) -> Iterator[tuple[str, Figure]]:
-    """Yield a file stem and the dashboard of each class, in the order of `classes`."""
+    """Yield a file stem and the dashboard of each class, in the order of `classes`.
+
+    Of more than `most` those with the most mistakes.
+    """
     influence = class_influence(images, topk, len(classes))
     test_class = images["label_index"].loc[topk["test_id"]].to_numpy()
-    for index, name in enumerate(classes):
+    for index in most_confused(confusion(images, len(classes)), most).tolist():
         own = topk[test_class == index]
         figure = class_dashboard(images, own, index, influence[:, index], classes, pixels)
-        yield file_stem(index, name), figure
+        yield file_stem(index, classes[index]), figure
 
 
 @styled

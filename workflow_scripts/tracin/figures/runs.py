@@ -17,16 +17,19 @@ SHOWN = 12
 
 @styled
 def runs_dashboard(
-    tables: Mapping[str, pd.DataFrame], accuracies: Mapping[int, float], min_runs: int
+    tables: Mapping[str, pd.DataFrame], accuracies: Mapping[int, float], min_runs: int, most: int
 ) -> Figure:
-    """Draw the tables of `tracin.crossruns` and the test accuracy of each seed."""
-    classes = len(tables["class_error_rates"])
+    """Draw the tables of `tracin.crossruns` and the test accuracy of each seed.
+
+    Of more than `most` classes those with the highest error rate are shown.
+    """
+    classes = min(most, len(tables["class_error_rates"]))
     height = max(8.4, 0.19 * classes + 1.6)
     figure = Figure(figsize=(16, height), layout="constrained")
     seeds = ", ".join(map(str, accuracies))
     figure.suptitle(f"What {len(accuracies)} runs agree on (seeds {seeds})")
     places = figure.add_gridspec(2, 3, width_ratios=[1, 1, 1.05])
-    _class_errors(figure.add_subplot(places[:, 0]), tables["class_error_rates"])
+    _class_errors(figure.add_subplot(places[:, 0]), tables["class_error_rates"], most)
     _accuracy(figure.add_subplot(places[0, 1]), accuracies)
     _persistent(
         figure.add_subplot(places[1, 1]), tables["persistent_mispredictions"], accuracies, min_runs
@@ -36,11 +39,13 @@ def runs_dashboard(
     return figure
 
 
-def _class_errors(axes: Axes, rates: pd.DataFrame) -> None:
-    axes.set_title("Error rate of each class of test images:\nmean, and range over the runs")
+def _class_errors(axes: Axes, rates: pd.DataFrame, most: int) -> None:
+    which = f"the worst {most} of {len(rates)} classes" if len(rates) > most else "each class"
+    axes.set_title(f"Error rate of {which} of test images:\nmean, and range over the runs")
     if rates.empty:
         say(axes, "There is no test image.")
         return
+    rates = rates.head(most)
     _ranges(axes, rates, "error")
     axes.set_yticks(
         range(len(rates)), [short(name, NAME_LENGTH) for name in rates["label"]], fontsize=7.5

@@ -96,6 +96,11 @@ def characters(inches: float, points: float) -> int:
     return max(12, int(inches * 72 / (0.54 * points)))
 
 
+def of_all(shown: int, classes: int) -> str:
+    """Which classes a figure shows, where `tracin.crossref.most_confused` left some out."""
+    return "" if shown == classes else f"the {shown} of {classes} classes with the most mistakes"
+
+
 @styled
 def sentence(text: str) -> Figure:
     """Return a figure that holds only `text`, for when there is nothing to draw."""
