@@ -9,7 +9,7 @@ import pandas as pd
 from tracin.files import write_csv, write_json, write_parquet
 from tracin.label_errors.estimate import estimate, expected_precision, known_right
 from tracin.label_errors.suspects import (
-    EVIDENCE,
+    LISTS,
     averaged,
     scores_of,
     shares_of,
@@ -35,5 +35,5 @@ found = estimate(shares, len(joined), expected_precision(shares, held_out, val.l
 manifest = pd.read_parquet(given.manifest, columns=["sample_id", "path"])
 table = suspect_table(joined, shares, manifest, classes, found["suggested_cut"], reviewed)
 write_parquet(table, output.table)
-write_csv(table.drop(columns=EVIDENCE), output.csv)
+write_csv(table.drop(columns=LISTS), output.csv)
 write_json(found, output.estimate)

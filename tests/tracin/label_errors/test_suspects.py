@@ -17,7 +17,14 @@ from tracin.label_errors.estimate import (
     true_class,
     weight,
 )
-from tracin.label_errors.suspects import EVIDENCE, averaged, score, shares_of, suspect_table
+from tracin.label_errors.suspects import (
+    LISTS,
+    averaged,
+    other_labels,
+    score,
+    shares_of,
+    suspect_table,
+)
 
 CLASSES = ["ant", "bee {0}", "cat"]
 
@@ -70,7 +77,15 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     assert first["suspicion"] == pytest.approx(1 - 0.1 * np.exp(-2.0), rel=1e-5)
     assert "prefers bee {0} (90% to 10%)" in first["reasons"]
     assert "3 of its 4 nearest neighbours" in first["reasons"]
-    assert list(table.columns[-3:]) == EVIDENCE and table["suspicion"].between(0, 1).all()
+    assert list(table.columns[-4:]) == LISTS and table["suspicion"].between(0, 1).all()
+
+
+def test_other_labels_are_the_most_probable_beside_label_and_suggestion() -> None:
+    names = np.array([f"class {i}" for i in range(20)], dtype=object)
+    probabilities = np.stack([np.arange(20) / 190, np.r_[0.5, np.full(19, 0.5 / 19)]])
+    first, second = other_labels(probabilities, np.array([17, 0]), np.array([19, 1]), names)
+    assert first == [f"class {i}" for i in (18, 16, 15, 14, 13, 12, 11, 10, 9, 8)]
+    assert second == [f"class {i}" for i in range(2, 12)]
 
 
 def test_an_image_that_helps_its_class_is_not_accused() -> None:

@@ -97,6 +97,9 @@ def suspected(names: list[str], label: np.ndarray, classes: list[str]) -> pd.Dat
             "reasons": "the model gives the label 1%; neighbours disagree",
             "loss_final": random.random(len(names)).astype(np.float32),
             "a_new_signal": random.random(len(names)).astype(np.float32),
+            "other_labels": [
+                [c for c in classes if c not in (name, following[name])][:10] for name in label
+            ],
             "opponents": [random.choice(train, 6).tolist() for _ in train],
             "proponents": [random.choice(train, 6).tolist() for _ in train],
             "neighbours": [random.choice(train, 6).tolist() for _ in train],

@@ -59,6 +59,25 @@ def test_digit_classes_are_meant_by_their_own_key(opened: Opener, tmp_path: Path
     }
 
 
+def test_of_many_classes_digits_mean_the_most_probable(opened: Opener, tmp_path: Path) -> None:
+    classes = [f"class {i}" for i in range(40)]
+    page = opened(review_data(classes=classes))
+    assert page.inner_text("#classes button >> nth=0") == "class 2\n1"
+    press(page, "1", "0")
+    page.click("#classes button >> nth=1")
+    assert decisions(saved(page, tmp_path)) == {
+        "cat/0.png": ("relabel", "class 2"),
+        "cat/1.png": ("relabel", "class 11"),
+        "cat/2.png": ("relabel", "class 1"),
+    }
+
+
+def test_the_tenth_class_has_a_key(opened: Opener, tmp_path: Path) -> None:
+    page = opened(review_data(classes=[f"class {i}" for i in range(10)]))
+    press(page, "0")
+    assert decisions(saved(page, tmp_path)) == {"cat/0.png": ("relabel", "class 9")}
+
+
 def test_unknown_class_is_said_and_decides_nothing(opened: Opener) -> None:
     page = opened(review_data())
     press(page, "c")

@@ -13,6 +13,9 @@ from tracin.label_errors import signals
 from tracin.label_errors.estimate import carried_over, joint_shares, shares_by, true_class, weight
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
+LISTS = ["other_labels", *EVIDENCE]
+OTHERS = 10  # a key for each on the review page
+ROWS = 4096  # images whose classes are sorted at once, so that memory does not grow with them
 
 
 def score(probabilities: np.ndarray, late: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -107,7 +110,8 @@ def suspect_table(
 
     Columns train_id, path, label, suggested_label, suggested_probability, suspicion (in [0, 1]:
     1 - exp(-score)), rank (from 1), suspected (rank at most `cut`, and not reviewed), reviewed,
-    reasons, the signals (larger: more suspicious), and the evidence.
+    reasons, the signals (larger: more suspicious), and lists: other_labels (the most probable ones
+    beside the label and the suggestion) and the evidence.
     """
     labels = joined["label_index"].to_numpy(dtype=np.int64)
     probabilities = probabilities_of(joined, shares)
@@ -129,10 +133,30 @@ def suspect_table(
     order = np.lexsort((front["train_id"], -scores, reviewed))
     given = signals.own(probabilities, labels)
     front["reasons"] = _reasons(joined, front, given)
-    table = pd.concat([front, joined[signal_names(joined) + EVIDENCE]], axis=1).iloc[order]
+    columns = joined[signal_names(joined)]
+    others = pd.Series(other_labels(probabilities, labels, suggested, names), name="other_labels")
+    table = pd.concat([front, columns, others, joined[EVIDENCE]], axis=1).iloc[order]
     table.insert(6, "rank", np.arange(1, len(table) + 1, dtype=np.int32))
     table.insert(7, "suspected", (table["rank"] <= cut) & ~table["reviewed"])
     return table.reset_index(drop=True)
+
+
+def other_labels(
+    probabilities: np.ndarray, labels: np.ndarray, suggested: np.ndarray, names: np.ndarray
+) -> list[list[str]]:
+    """For each image the names of up to `OTHERS` classes, the most probable first.
+
+    Neither its label nor the suggested one is among them. `probabilities` are [n, C].
+    """
+    found = []
+    for start in range(0, len(labels), ROWS):
+        part = slice(start, start + ROWS)
+        order = np.argsort(-probabilities[part], axis=1, kind="stable")[:, : OTHERS + 2]
+        other = (order != labels[part, None]) & (order != suggested[part, None])
+        found += [
+            names[row[keep]][:OTHERS].tolist() for row, keep in zip(order, other, strict=True)
+        ]
+    return found
 
 
 def _reasons(joined: pd.DataFrame, front: pd.DataFrame, given: np.ndarray) -> list[str]:

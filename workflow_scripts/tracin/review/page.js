@@ -10,17 +10,21 @@ const view = new View(data, decisions);
 let visible = data.items;
 let current = null;
 
-// Classes that are digits are meant by their own digit, others by their place.
-const digitNames = data.classes.some((name) => /^\d$/.test(name));
-const classOfDigit = new Map(
-  digitNames
-    ? data.classes.filter((name) => /^\d$/.test(name)).map((name) => [name, name])
-    : data.classes.slice(0, 9).map((name, index) => [String(index + 1), name]),
-);
+// Classes that are digits are meant by their own digit, others by their place: among all classes
+// where digits suffice, else among an image's most probable ones beside its label and the suggestion.
+const DIGITS = "1234567890";
+const digitNames = data.classes.filter((name) => /^\d$/.test(name));
+const fixed = digitNames.length > 0 || data.classes.length <= DIGITS.length;
+let classOfDigit = new Map(digitNames.map((name) => [name, name]));
+
+function keyed(names) {
+  return new Map(names.map((name, index) => [DIGITS[index], name]));
+}
 
 function choose(item) {
   current = item ?? null;
   view.say(""); // on a phone a message covers labels
+  if (item && !fixed) offer(keyed(item.others));
   view.select(current);
 }
 
@@ -201,19 +205,27 @@ function onKey(event) {
   if (current || ["u", "?", "/"].includes(event.key)) action();
 }
 
+/** Buttons for the classes that the digits mean. */
+function offer(classes) {
+  classOfDigit = classes;
+  const buttons = [...classes].map(([digit, name]) => {
+    const button = element("button", { type: "button", value: name, title: name }, isolated(name));
+    if (digit !== name) button.append(element("kbd", {}, digit));
+    button.addEventListener("click", () => decide(name));
+    return button;
+  });
+  const held = byId("classes").contains(document.activeElement);
+  byId("classes").replaceChildren(...buttons);
+  if (held) focusList();
+}
+
 function buildControls() {
   for (const [index, name] of data.classes.entries()) {
     for (const id of ["by-label", "by-suggestion"]) byId(id).append(element("option", { value: index }, name));
     byId("class-names").append(element("option", { value: name }));
   }
-  for (const [digit, name] of classOfDigit) {
-    const button = element("button", { type: "button", value: name }, isolated(name));
-    if (digit !== name) button.append(element("kbd", {}, digit));
-    button.addEventListener("click", () => decide(name));
-    byId("classes").append(button);
-  }
-  byId("digit-keys").append(element("kbd", {}, digitNames ? "0" : "1"), " – ", element("kbd", {}, "9"));
-  byId("digit-meaning").textContent = digitNames ? "relabel as that digit" : "relabel as the class with that number";
+  if (fixed) offer(digitNames.length ? classOfDigit : keyed(data.classes));
+  byId("digit-meaning").textContent = digitNames.length ? "relabel as that digit" : "relabel as the class with that number";
   const wide = matchMedia("(min-width: 701px)");
   const fold = () => { byId("filters").open = wide.matches; };
   wide.addEventListener("change", fold);

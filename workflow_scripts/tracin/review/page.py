@@ -156,6 +156,7 @@ def _items(
                 "original": facts.loc[sample, "label"],
                 "suggested": row["suggested_label"],
                 "probability": _number(row["suggested_probability"]),
+                "others": list(row["other_labels"]),
                 "suspicion": _number(row["suspicion"]),
                 "reasons": [part for part in str(row["reasons"] or "").split("; ") if part],
                 "signals": {name: share for name, share in known.items() if share == share},
