@@ -123,7 +123,7 @@ rule signals:
         "results/timings/{labels}/seed{seed}/signals.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 2
+    threads: 5  # a probe is fitted to each four fifths
     params:
         code=library("signals.py"),
         slots=config["influence"]["checkpoints"],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from threadpoolctl import threadpool_limits
 
 from tracin.label_errors import probe as module
@@ -55,6 +56,20 @@ def test_a_class_that_the_others_lack_is_left_open() -> None:
     said = probe(features, labels, np.ones(40), 4)
     assert np.isnan(said[7]).all() and np.isfinite(np.delete(said, 7, axis=0)).all()
     assert np.isnan(probe(features, np.zeros(40, dtype=int), np.ones(40), 1)).all()
+
+
+def test_fits_side_by_side_say_the_same() -> None:
+    features, labels, _ = clouds(500, 20)
+    before = torch.get_num_threads()
+    said = []
+    try:
+        for threads in (1, 5):
+            torch.set_num_threads(threads)
+            said.append(probe(features, labels, np.ones(500), 2))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(said[0], said[1])
 
 
 def test_the_number_of_threads_changes_nothing() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
+from tracin.arithmetic import side_by_side
 from tracin.label_errors import signals
 
 DIRECTIONS = 256
@@ -37,6 +39,7 @@ def probe(
     Multinomial logistic regression (linear classifier probes: Alain and Bengio, ICLR 2017
     workshop), fitted to all but a fifth of the rows [n, d] at a time, weighted by `weights` [n].
     NaN where the other rows have no image of the label's class: nothing can be said of it there.
+    `torch.get_num_threads()` fits run side by side, each on one thread.
 
     Args:
         contents: equal for copies of an image, [n], which are judged by the same probe: a copy's
@@ -45,19 +48,29 @@ def probe(
     features = features.astype(np.float64)
     said = np.full((len(labels), classes), np.nan)
     part = parts(labels, contents)
-    for number in range(PARTS):
-        rest, own = part != number, part == number
-        known = np.unique(labels[rest])
-        judged = own & np.isin(labels, known)
-        if len(known) < 2 or not judged.any():
-            continue
-        model = LogisticRegression(C=WEIGHT_OF_FIT, max_iter=1000)
-        probabilities = np.zeros((judged.sum(), classes))
-        with one_thread():
-            model.fit(features[rest], labels[rest], weights[rest])
-            probabilities[:, known] = model.predict_proba(features[judged])
-        said[judged] = signals.log(probabilities)
+
+    def judge(number: int) -> tuple[np.ndarray, np.ndarray]:
+        return _judge(features, labels, weights, part != number, classes)
+
+    with one_thread():
+        for rows, probabilities in side_by_side(range(PARTS), judge, torch.get_num_threads()):
+            said[rows] = signals.log(probabilities)
     return said
+
+
+def _judge(
+    features: np.ndarray, labels: np.ndarray, weights: np.ndarray, rest: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows not in `rest` [n] whose label is, and their probabilities [rows, classes]."""
+    known = np.unique(labels[rest])
+    rows = np.flatnonzero(~rest & np.isin(labels, known))
+    probabilities = np.zeros((len(rows), classes))
+    if len(known) < 2 or not len(rows):
+        return rows[:0], probabilities[:0]
+    model = LogisticRegression(C=WEIGHT_OF_FIT, max_iter=1000)
+    model.fit(features[rest], labels[rest], weights[rest])
+    probabilities[:, known] = model.predict_proba(features[rows])
+    return rows, probabilities
 
 
 def one_thread() -> threadpool_limits:
