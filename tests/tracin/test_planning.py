@@ -121,7 +121,16 @@ def test_sizes_are_those_of_the_finished_demo(demo: Path) -> None:
         assert disk[rule] == pytest.approx(real, rel=0.4), rule
     measured = pd.read_parquet(demo / "results/original/timings.parquet").set_index("rule")
     peaks = measured["peak_memory_mb"].to_dict()
-    for rule in ("train", "gradients", "predict", "views", "tile", "self_influence", "signals"):
+    for rule in (
+        "train",
+        "gradients",
+        "predict",
+        "views",
+        "tile",
+        "self_influence",
+        "signals",
+        "suspects",
+    ):
         assert 0.5 < memory[rule] / (peaks[rule] * 2**20) < 2, rule
 
 

@@ -23,6 +23,7 @@ FLOAT = 4
 LISTED = 10  # bytes of a row of a Parquet list, compressed
 LISTED_TEXT = 110  # the same as CSV, with paths
 LISTED_FRAME = 300  # the same in memory, as a pandas frame that is being written
+SUSPECT = 3300  # bytes of a training image's signals and lists, in memory
 MOST_NEIGHBOURS = 2**30  # scikit-learn's working memory
 PROBE_STEPS = 250  # of a fit, two thin products each, which take five times as long as wide ones
 LIBRARIES = 2e8  # scikit-learn, SciPy and cleanlab once they are loaded
@@ -84,7 +85,7 @@ class Costs:
             "topk": self.topk,
             "votes": self.votes,
             "signals": self.signals,
-            "suspects": lambda _: Cost(host=LIBRARIES),
+            "suspects": self.suspects,
             "neighbours": self.neighbours,
             "near_duplicates": lambda _: Cost(host=LIBRARIES),
         }
@@ -213,14 +214,19 @@ class Costs:
         steps = 2 * PARTS * PROBE_STEPS  # the probe is fitted twice
         products = images * classes * steps * 2 * 5 * width / self.factors
         others = self.settings["label_errors"]["folds"] + judges(self.settings)
-        # Those of each network, all in one, and a copy.
-        features = (3 * others + 5) * images * width * FLOAT
+        # Those of each network, all in one, a copy, and what each fit takes; then the votes.
+        features = (3 * others + 5 + 2 * PARTS) * images * width * FLOAT
+        features += 9 * images * classes * FLOAT
         return Cost(
             seconds=products / self.head_pairs,
             disk=images * (FLOAT * classes + 500),
             # Gradients of the final layer: a slot, its shards and the next slot's.
             host=LIBRARIES + max(features, 3 * images * self.factors * FLOAT),
         )
+
+    def suspects(self, wildcards: Mapping[str, str]) -> Cost:
+        images = self.data.splits["train"]
+        return Cost(host=LIBRARIES + images * (SUSPECT + 18 * self.data.classes * FLOAT))
 
     def votes(self, wildcards: Mapping[str, str]) -> Cost:
         images, width = self.data.splits["train"], self.network.features

@@ -8,12 +8,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from tracin.checkpoints import Checkpoint, save_checkpoint
 from tracin.decoding import decode_image
@@ -22,15 +24,17 @@ from tracin.images import TrainingImages
 from tracin.inference import predict
 from tracin.loss import Loss
 from tracin.model import architecture_of, build_model, final_linear
+from tracin.planning.network import network_of
 from tracin.recipe import Run, recipe_of
 from tracin.samples import Samples
-from tracin.shards import Factors
+from tracin.shards import Factors, Sketches, Slot
 from tracin.tiles import tile_table
 from tracin.training import trial_pass
 
 Rates = dict[str, float]
 IMAGES = 64  # random images, used again and again
-CROSSED = 1000  # training images of the measured tile
+CROSSED = 4000  # training images of the measured tile, at most
+NUMBERS = 5e7  # that it holds of them, at most
 START = """
 import psutil, torch, tracin.training, tracin.gradients
 torch.zeros(1, device="cuda" if torch.cuda.is_available() else "cpu")
@@ -123,19 +127,37 @@ class Trial:
         for position in range(n):
             images[position, position]
 
+    @cached_property
+    def width(self) -> int:
+        """Numbers that a shard holds per image."""
+        return network_of(self.settings, self.architecture.classes).width
+
+    @cached_property
+    def crossed(self) -> list[Slot]:
+        """The training images of a tile, at every checkpoint."""
+        most = NUMBERS / self.width / self.settings["influence"]["checkpoints"]
+        return self._gradients(torch.arange(min(CROSSED, int(most))))
+
+    def _gradients(self, ids: Tensor) -> list[Slot]:
+        head, classes = final_linear(self.model).in_features + 1, self.architecture.classes
+        beyond = self.width - head - classes
+        slots: list[Slot] = []
+        for _ in range(self.settings["influence"]["checkpoints"]):
+            factors = Factors(ids, torch.randn(len(ids), head), torch.randn(len(ids), classes))
+            if beyond:
+                factors.sketches["backbone"] = Sketches(torch.randn(len(ids), beyond), 1.0)
+            slots.append((factors, 1.0))
+        return slots
+
     def cross(self, n: int) -> None:
-        """One checkpoint's tile of n test and CROSSED training images."""
-        width = final_linear(self.model).in_features + 1
-        sides = [
-            Factors(
-                torch.arange(at, at + size),
-                torch.randn(size, width),
-                torch.randn(size, self.architecture.classes),
-            )
-            for at, size in ((0, n), (n, CROSSED))
-        ]
+        """A tile of n test images and those of `crossed`."""
         k = self.settings["influence"]["top_k"]
-        tile_table([(sides[0], 1.0)], [(sides[1], 1.0)], k, self.device)
+        test = self._gradients(torch.arange(CROSSED, CROSSED + n))
+        tile_table(test, self.crossed, k, self.device, prune=False)
+
+    def pairs(self) -> int:
+        """Pairs of a tile that a test image is in, each checkpoint's for one."""
+        return len(self.crossed) * len(self.crossed[0][0].sample_id)
 
 
 def decoder(files: Sequence[Path], size: int) -> Callable[[int], None]:
@@ -199,5 +221,7 @@ def measure(
             "decode": decoder(files, settings["dataset"]["stored_size"]),
         }
         for name in work.keys() - rates.keys():
-            rates[name] = per_second(work[name], seconds) * (CROSSED if name == "pairs" else 1)
+            rates[name] = per_second(work[name], seconds) * (
+                trial.pairs() if name == "pairs" else 1
+            )
     return rates
