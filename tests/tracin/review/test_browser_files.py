@@ -126,6 +126,19 @@ def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> 
     assert states(page)[:3] == ["relabelled", "undecided", "undecided"]
 
 
+def test_copies_that_are_decided_differently_are_said(opened: Opener, tmp_path: Path) -> None:
+    data = review_data(paths=["<b>a</b>.png", "b.png", "c.png"])
+    data.manifest.loc[[1, 2], "sha256"] = data.manifest.loc[0, "sha256"]
+    page = opened(data)
+    press(page, "1", "2", "x")
+    saved(page, tmp_path)
+    said = "Copies of one image end with different labels: #1 and #2. Decide alike, or remove one."
+    assert page.inner_text("#status").endswith(said)
+    press(page, "Home", "2")
+    saved(page, tmp_path)
+    assert "Copies" not in page.inner_text("#status")
+
+
 def test_no_note_is_lost_without_a_word(opened: Opener, tmp_path: Path) -> None:
     page = opened(review_data())
     press(page, "Space", "Space", "Space", "n")

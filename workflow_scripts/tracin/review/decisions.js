@@ -16,6 +16,7 @@ const PROBLEMS = {
   noSuchImage: "no training image has this path, content and label",
   noSuchClass: "No class has this name.",
   notesLeftOut: (count) => `Notes on undecided images are not in the file: ${count}.`,
+  copiesApart: (pairs) => `Copies of one image end with different labels: ${pairs}. Decide alike, or remove one.`,
   notRemembered: "This browser does not remember decisions: save often.",
 };
 
@@ -171,6 +172,15 @@ class Decisions {
   /** How many images have a note but no decision, so that no file holds it. */
   notesAlone() {
     return [...this.notes.keys()].filter((path) => !this.byPath.has(path)).length;
+  }
+
+  /** Copies of an image, by two, that end with different labels: no label set takes both. */
+  copiesApart() {
+    const kept = [...this.byPath.values()].filter(({ outcome }) => outcome !== null);
+    const first = new Map([...kept].reverse().map((decision) => [decision.sha256, decision]));
+    return kept
+      .filter(({ sha256, outcome }) => first.get(sha256).outcome !== outcome)
+      .map(({ path, sha256 }) => [first.get(sha256).path, path]);
   }
 
   /** undecided, kept, relabelled or removed. */

@@ -81,8 +81,7 @@ function undo() {
   refresh();
   const item = items.get(step[0].path);
   if (item && visible.includes(item)) choose(item);
-  const words = item ? `#${item.rank}` : step[0].path;
-  view.say(`Taken back: ${step.length > 1 ? `${step.length} decisions of a file` : words}.`);
+  view.say(`Taken back: ${step.length > 1 ? `${step.length} decisions of a file` : nameOf(step[0].path)}.`);
 }
 
 function refresh() {
@@ -110,14 +109,24 @@ function relabelTyped(event) {
   focusList();
 }
 
+/** What the page calls an image: its rank, or its path where it isn't here. */
+function nameOf(path) {
+  return items.has(path) ? `#${items.get(path).rank}` : path;
+}
+
 function save() {
   const link = element("a", { download: "corrections.csv" });
   link.href = URL.createObjectURL(new Blob([decisions.toCsv()], { type: "text/csv" }));
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   const alone = decisions.notesAlone();
-  const warning = alone ? ` ${PROBLEMS.notesLeftOut(alone)}` : "";
-  view.say(`${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.${warning}`, true);
+  const apart = decisions.copiesApart().map((pair) => pair.map(nameOf).join(" and ")).join(", ");
+  const words = [
+    `${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.`,
+    ...(alone ? [PROBLEMS.notesLeftOut(alone)] : []),
+    ...(apart ? [PROBLEMS.copiesApart(apart)] : []),
+  ];
+  view.say(words.join(" "), true);
 }
 
 async function load() {
