@@ -128,8 +128,9 @@ def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> 
 
 def test_copies_that_are_decided_differently_are_said(opened: Opener, tmp_path: Path) -> None:
     data = review_data(paths=["<b>a</b>.png", "b.png", "c.png"])
-    data.manifest.loc[[1, 2], "sha256"] = data.manifest.loc[0, "sha256"]
-    page = opened(data)
+    contents = data.manifest["sha256"].to_list()
+    contents[1:3] = [contents[0]] * 2
+    page = opened(replace(data, manifest=data.manifest.assign(sha256=contents)))
     press(page, "1", "2", "x")
     saved(page, tmp_path)
     said = "Copies of one image end with different labels: #1 and #2. Decide alike, or remove one."
