@@ -157,7 +157,10 @@ def test_runs_are_crossed_only_when_there_are_several(workflow: Path) -> None:
         ("figures/recall.py", {"plot_recall"}),
         ("label_errors/suspects.py", AFTER_SUSPECTS),
         ("figures/galleries.py", {"plot_top_images", "plot_candidates"}),
-        ("crossref.py", AFTER_TOPK - {"plot_mistakes", "review_page"} | {"plot_candidates"}),
+        (
+            "crossref.py",
+            AFTER_TOPK - {"plot_mistakes", "review_page"} | {"plot_candidates", "plot_confusion"},
+        ),
         ("splitting.py", AFTER_MANIFEST),
     ],
 )
