@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.tracin.test_tiles import CPU, one_giant, slots, trained
+from tests.tracin.draws import CPU, one_giant, slots, trained
 from tracin.cosines import UnitLength
 from tracin.errors import UserError
 from tracin.influence import self_influence, tile_scores, topk_table

@@ -1,6 +1,7 @@
 """The pruned path against the plain one, bit for bit, on factors that invite mistakes."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,22 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.tracin.draws import (
+    CASES,
+    CLASSES,
+    CPU,
+    DEPTH,
+    RATES,
+    Draw,
+    M,
+    N,
+    duplicates,
+    noise,
+    slots,
+    trained,
+)
 from tracin import pruning, tiles
+from tracin.arithmetic import side_by_side
 from tracin.cosines import UnitLength
 from tracin.errors import UserError
 from tracin.influence import ROWS, self_influence, tile_scores, topk_table
@@ -16,99 +32,7 @@ from tracin.pruning import Bound, Side
 from tracin.shards import Factors, Sketches, Slot
 from tracin.tiles import Tile, tile_table
 
-CPU = torch.device("cpu")
-N, M, DEPTH, CLASSES, K = 900, 1100, 512, 4, 10
-RATES = (1e-3, 2e-4)
-Draw = Callable[[torch.Generator, int], tuple[Tensor, Tensor]]
-
-
-def trained(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    """Like a trained network: activations near few directions, most errors tiny."""
-    directions = torch.rand(CLASSES, DEPTH, generator=torch.Generator().manual_seed(9))
-    label = torch.randint(CLASSES, (n,), generator=generator)
-    activations = directions[label] + 0.05 * torch.rand(n, DEPTH, generator=generator)
-    logits = 5 * torch.nn.functional.one_hot(label, CLASSES) + 2 * torch.randn(
-        n, CLASSES, generator=generator
-    )
-    return activations, logits.softmax(dim=1) - torch.nn.functional.one_hot(label, CLASSES)
-
-
-def many_directions(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    """Residuals of two samples are equal or at right angles: the bound is reached."""
-    activations = torch.eye(DEPTH)[torch.randint(64, (n,), generator=generator)]
-    return activations, torch.randn(n, CLASSES, generator=generator)
-
-
-def all_equal(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    return torch.ones(n, DEPTH), torch.ones(n, CLASSES) - 0.5
-
-
-def zero_errors(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    return trained(generator, n)[0], torch.zeros(n, CLASSES)
-
-
-def mostly_zero(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    activations, errors = trained(generator, n)
-    errors[5:] = 0
-    return activations, errors
-
-
-def some_zero(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    """All training samples tie for some test samples, in groups with others."""
-    activations, errors = trained(generator, n)
-    errors[::30] = 0
-    return activations, errors
-
-
-def one_giant(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    activations, errors = trained(generator, n)
-    activations[n // 2] *= 1e6
-    errors[n // 2] *= 1e3
-    return activations, errors
-
-
-def some_blank(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    """No activation at all: nothing to divide by."""
-    activations, errors = trained(generator, n)
-    activations[::7] = 0
-    return activations, errors
-
-
-def tiny_errors(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    """Their squares, or products, are below what float32 can hold."""
-    activations, errors = trained(generator, n)
-    return activations, errors * 10.0 ** torch.randint(-24, -10, (n, 1), generator=generator)
-
-
-def nearly_cancelled(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    """Tiny errors whose product is the small difference of two large ones."""
-    activations, errors = trained(generator, n)
-    sign = torch.tensor([1.0, -1.0 if n == N else 1.0 + 1e-7])
-    errors[:, :2] = sign * (1e-25 if n == N else 1.0) * torch.randn(n, 1, generator=generator)
-    errors[:, 2:] = 0
-    return activations, errors
-
-
-def negative(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    activations, errors = trained(generator, n)
-    return torch.randn(n, DEPTH, generator=generator) - activations, errors
-
-
-def noise(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    """Nothing to prune by: falls back."""
-    return torch.randn(n, DEPTH, generator=generator), torch.randn(n, CLASSES, generator=generator)
-
-
-def duplicates(generator: torch.Generator, n: int) -> tuple[Tensor, Tensor]:
-    """Each row many times: ties everywhere."""
-    activations, errors = trained(generator, n // 20 + 1)
-    return activations.repeat(20, 1)[:n].clone(), errors.repeat(20, 1)[:n].clone()
-
-
-CASES: list[Draw] = [
-    trained, many_directions, all_equal, zero_errors, mostly_zero, some_zero, one_giant, some_blank,
-    tiny_errors, nearly_cancelled, negative, noise, duplicates,
-]  # fmt: skip
+K = 10
 
 
 @pytest.fixture(autouse=True)
@@ -117,12 +41,6 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pruning, "RANK", 8)
     monkeypatch.setattr(tiles, "COLUMNS", 256)
     monkeypatch.setattr(pruning, "COLUMNS", 300)
-
-
-def slots(draw: Draw, n: int, first_id: int) -> list[Slot]:
-    generator = torch.Generator().manual_seed(first_id)
-    ids = torch.arange(first_id, first_id + n)
-    return [(Factors(ids, *draw(generator, n)), rate) for rate in RATES]
 
 
 @pytest.mark.parametrize("cosine", [False, True], ids=["plain", "cosine"])
@@ -180,9 +98,9 @@ def counted(monkeypatch: pytest.MonkeyPatch, draw: Draw) -> int:
     pairs = 0
     scores = Tile.scores
 
-    def count(self: Tile, rows: Tensor, columns: Tensor | None, work: tiles.Workspace) -> Tensor:
+    def count(self: Tile, rows: Tensor, *arguments: Any) -> Tensor:
         nonlocal pairs
-        found = scores(self, rows, columns, work)
+        found = scores(self, rows, *arguments)
         pairs += found.numel()
         return found
 
@@ -195,7 +113,8 @@ def counted(monkeypatch: pytest.MonkeyPatch, draw: Draw) -> int:
 def test_pruning_prunes_a_trained_network_and_gives_up_on_noise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    probes = ROWS * tiles.COLUMNS * torch.get_num_threads()
+    widths = pruning.GROUP * sum(4 * width for width in tiles.WIDTHS)
+    probes = (ROWS * tiles.COLUMNS + widths) * torch.get_num_threads()
     assert counted(monkeypatch, trained) - probes < 0.4 * N * M
     assert 0 <= counted(monkeypatch, noise) - N * M <= probes
 
@@ -207,13 +126,50 @@ def test_a_machine_that_rounds_otherwise_is_served_the_plain_way(
     plain = tile_table(test, train, K, CPU, prune=False)
     scores = Tile.scores
 
-    def rounded(self: Tile, rows: Tensor, columns: Tensor | None, work: tiles.Workspace) -> Tensor:
-        found = scores(self, rows, columns, work)
+    def rounded(self: Tile, rows: Tensor, columns: Tensor | None, *arguments: Any) -> Tensor:
+        found = scores(self, rows, columns, *arguments)
         return found if columns is None or len(rows) > pruning.GROUP else found * 1.000001
 
     monkeypatch.setattr(Tile, "scores", rounded)
     pruned = tile_table(test, train, K, CPU)
     pd.testing.assert_frame_equal(pruned, plain, check_exact=True)
+
+
+@pytest.mark.parametrize("depth", [DEPTH, 1100])
+def test_few_columns_have_the_bits_of_many(depth: int) -> None:
+    """MKL's kernels of few columns sum long rows in another order."""
+    generator = torch.Generator().manual_seed(0)
+    test, train = (
+        [
+            (
+                Factors(
+                    ids, torch.rand(len(ids), depth, generator=generator), torch.ones(len(ids), 1)
+                ),
+                1.0,
+            )
+        ]
+        for ids in (torch.arange(5000, 5600), torch.arange(800))
+    )
+    tile, work = tiles._read(test, train, K, prune=False), tiles.Workspace()
+    assert tile
+    rows = torch.arange(600).split(pruning.GROUP)
+
+    def differing(_: None) -> list[int]:
+        least = tile._least(list(rows), work)
+        plain = tile.scores(torch.arange(ROWS), torch.arange(tiles.COLUMNS), work)[: pruning.GROUP]
+        assert least is not None
+        widths = {
+            width: torch.randperm(tiles.COLUMNS, generator=generator)[:width].sort().values
+            for width in (1, 17, 100, 150, 191, 192, 255)
+        }
+        return [
+            width
+            for width, columns in widths.items()
+            if not torch.equal(tile.scores(rows[0], columns, work, least), plain[:, columns])
+        ]
+
+    # On one thread, as tiles are.
+    assert list(side_by_side([None], differing, 1)) == [[]]
 
 
 def test_intervals_hold_every_score() -> None:

@@ -2,8 +2,9 @@
 
 Both ways give the same bits: a pair's score is the same product of the same two rows, and only
 which rows are multiplied together differs. That a matrix product rounds alike whatever stands
-beside a pair is a property of the machine's kernels, so a block of products is taken both ways
-first, and the rest goes the plain way if one bit differs.
+beside a pair is a property of the machine's kernels, and of few columns it often is not true: so
+products of several widths are taken both ways first, narrower ones than round alike are filled up,
+and everything goes the plain way if none does.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from tracin.shards import Slot, only_rows
 
 COLUMNS = 512  # training samples at once, so that a product stays in a CPU's cache
 ENOUGH = 16  # rows and columns: a product of few takes another kernel, which rounds otherwise
+WIDTHS = (ENOUGH, 64, 256)  # columns that may be enough; half of COLUMNS, at most
 PROBES = 4
 LIMIT = 0.4  # share of the pairs to multiply, above which bounds don't pay
 FIRST = 0.25  # the same of the likely pairs alone, to which as many others come
@@ -99,9 +101,9 @@ def _read(test: Iterable[Slot], train: Iterable[Slot], k: int, prune: bool) -> T
     return Tile(*sides, k, bound if bound and bound.finite() else None)
 
 
-def _enough(samples: Tensor) -> Tensor:
-    """At least ENOUGH of them, by repetition."""
-    return samples.repeat(-(-ENOUGH // len(samples)))
+def _enough(samples: Tensor, least: int) -> Tensor:
+    """So many of them, or more if there are, by repetition."""
+    return samples.repeat(-(-least // len(samples)))[: max(least, len(samples))]
 
 
 class Tile:
@@ -132,19 +134,18 @@ class Tile:
     def _span(self, groups: list[Tensor]) -> list[tuple[Tensor, list[Ranked]]]:
         """The lists of groups of rows, pruned as long as that pays and rounds alike."""
         bound = self.bound
-        work, shares = Workspace(), list[float]()
+        work, shares, least = Workspace(), list[float](), None
         found: list[tuple[Tensor, list[Ranked]]] = []
         while groups and bound:
             rows, *groups = groups
             centre, low, high = bound.intervals(rows)
             seen = likely(centre, self.sure)
-            if not shares and seen.float().mean() > FIRST:
+            if not shares and seen.float().mean() <= FIRST:
+                least = self._least([rows, *groups], work)
+            if least is None:
                 groups = [rows, *groups]
                 break
-            scores, columns = self._pruned(rows, low, high, seen, work)
-            if not shares and not self._rounds_alike(scores, [rows, *groups], columns, work):
-                groups = [rows, *groups]
-                break
+            scores, columns = self._pruned(rows, low, high, seen, work, least)
             found.append((rows, self._rank(scores, rows, columns)))
             shares.append(len(columns) / len(self.train))
             if sum(shares) > LIMIT * max(len(shares), PROBES):
@@ -157,7 +158,7 @@ class Tile:
         return found
 
     def _pruned(
-        self, rows: Tensor, low: Tensor, high: Tensor, seen: Tensor, work: Workspace
+        self, rows: Tensor, low: Tensor, high: Tensor, seen: Tensor, work: Workspace, least: int
     ) -> tuple[Tensor, Tensor]:
         """Influences [rows, m] of the training samples that may be in a list; their columns [m].
 
@@ -165,33 +166,47 @@ class Tile:
         that ties stay in order.
         """
         columns = seen.nonzero().flatten()
-        scores = self.scores(rows, columns, work)
+        scores = self.scores(rows, columns, work, least)
         more = missing(low, high, seen, scores, self.sure).nonzero().flatten()
         if not len(more):
             return scores, columns
         columns, order = torch.cat([columns, more]).sort()
-        return torch.cat([scores, self.scores(rows, more, work)], dim=1)[:, order], columns
+        return torch.cat([scores, self.scores(rows, more, work, least)], dim=1)[:, order], columns
 
-    def _rounds_alike(
-        self, scores: Tensor, groups: list[Tensor], columns: Tensor, work: Workspace
-    ) -> bool:
-        """Whether the first group's scores are, bit for bit, those of a block of the plain way."""
-        first = columns[columns < COLUMNS]
+    def _least(self, groups: list[Tensor], work: Workspace) -> int | None:
+        """Columns that give a group's products the bits of the plain way's; None: no number does.
+
+        Kernels of few columns sum in another order: in MKL on a Xeon with AVX-512 those of fewer
+        than 192, where rows are longer than 1,000.
+        """
         block = torch.arange(min(COLUMNS, len(self.train)))
-        plain = self.scores(torch.cat(groups)[:ROWS], block, work)
-        return torch.equal(scores[:, : len(first)], plain[: len(scores)][:, first])
+        plain = self.scores(torch.cat(groups)[:ROWS], block, work)[: len(groups[0])].clone()
+        for least in WIDTHS:
+            tried = [block[:width] for width in (least, least + 1, 2 * least - 1)]
+            if all(
+                torch.equal(self.scores(groups[0], columns, work), plain[:, columns])
+                for columns in tried
+            ):
+                return least
+        return None
 
     def _rank(self, scores: Tensor, rows: Tensor, columns: Tensor) -> list[Ranked]:
         test_id, train_id = self.test.ids[rows], self.train.ids[columns]
         check_finite(scores, test_id, train_id)
         return ranked(scores, test_id, train_id, self.k)
 
-    def scores(self, rows: Tensor, columns: Tensor | None, work: Workspace) -> Tensor:
-        """Influences [rows, columns] of training samples, all of them if None, on test samples."""
+    def scores(
+        self, rows: Tensor, columns: Tensor | None, work: Workspace, least: int = ENOUGH
+    ) -> Tensor:
+        """Influences [rows, columns] of training samples, all of them if None, on test samples.
+
+        Products have `least` columns or more.
+        """
         width = len(self.train) if columns is None else len(columns)
-        if min(len(rows), width) < ENOUGH:
+        if len(rows) < ENOUGH or width < least:
             wanted = torch.arange(width) if columns is None else columns
-            return self.scores(_enough(rows), _enough(wanted), work)[: len(rows), :width]
+            filled = _enough(rows, ENOUGH), _enough(wanted, least)
+            return self.scores(*filled, work, least)[: len(rows), :width]
         total = torch.zeros(len(rows), width)
         test = [
             (a[rows], e[rows]) for a, e in zip(self.test.activations, self.test.errors, strict=True)
