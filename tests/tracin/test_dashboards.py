@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tests.tracin.test_figures import assert_apart, draw, texts
-from tracin.crossref import appearances, image_table
+from tracin.crossref import appearances, confusion, image_table, most_confused
 from tracin.crossruns import accuracies, cross_run_tables
 from tracin.figures.galleries import detailed_images, mislabeled_candidates, top_images
 from tracin.figures.overall import overall_dashboard
@@ -117,6 +117,22 @@ def test_overall_dashboard_is_readable(classes: int, tmp_path: Path) -> None:
     assert_apart(draw(figure), list(matrix.get_xticklabels()))
     save(figure, tmp_path / "a.svg")
     ElementTree.parse(tmp_path / "a.svg")
+
+
+def test_of_many_classes_dashboards_show_those_with_the_most_mistakes() -> None:
+    known, all_names = images(40), names(40)
+    shown = [all_names[i] for i in most_confused(confusion(known, 40), 3)]
+    figure = overall_dashboard(known, topk(), all_names, 3)
+    assert_readable(figure)
+    matrix = next(axes for axes in figure.axes if axes.images)
+    assert [label.get_text() for label in matrix.get_yticklabels()] == [short(n, 26) for n in shown]
+    assert "the 3 of 40 classes" in matrix.get_title()
+    pages = [stem for stem, _ in class_dashboards(known, topk(), all_names, pixels(), 3)]
+    assert pages == [file_stem(all_names.index(name), name) for name in shown]
+    runs = {seed: known for seed in (0, 3)}
+    tables = cross_run_tables(runs, {0: topk(), 3: topk()}, 20, 2)
+    errors = runs_dashboard(tables, accuracies(runs), 2, 3).axes[0]
+    assert "the worst 3 of 40 classes" in errors.get_title() and len(errors.get_yticks()) == 3
 
 
 @pytest.mark.parametrize("classes", [2, 40])

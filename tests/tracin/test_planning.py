@@ -15,7 +15,7 @@ from tracin.planning.costs import Costs, Data
 from tracin.planning.counting import count_images
 from tracin.planning.network import network_of
 from tracin.planning.plan import Job, read_plan
-from tracin.planning.rates import Rates, decoder, measure, per_second
+from tracin.planning.rates import Rates, Trial, decoder, measure, per_second
 from tracin.planning.table import estimate, text
 from tracin.units import duration, size
 
@@ -165,6 +165,25 @@ def test_sketches_are_in_shards_only() -> None:
     assert shards[1] / shards[0] == pytest.approx(ratio)
     seconds = [costs.of(Job("neighbours", run, 0)).seconds for costs in (head, beyond)]
     assert seconds[0] / seconds[1] == pytest.approx(ratio)
+
+
+def test_suspects_hold_every_class_of_every_image() -> None:
+    data = Data({"train": 8000, "val": 1000, "test": 1000}, 1000)
+    costs = Costs(SETTINGS, data, network_of(SETTINGS, 1000), RATES)
+    run = {"labels": "original", "seed": "0"}
+    assert costs.of(Job("suspects", run, 0)).host == 2e8 + 8000 * (3300 + 72 * 1000)
+
+
+def test_the_measured_tile_holds_what_shards_do(tmp_path: Path) -> None:
+    settings = SETTINGS | {"influence": SETTINGS["influence"] | {"layers": ["layer4"]}}
+    trial = Trial(settings, 10, tmp_path)
+    slots = trial.crossed
+    assert len(slots) == settings["influence"]["checkpoints"]
+    tensors, _ = slots[0]
+    held = tensors.activations.shape[1] + tensors.errors.shape[1]
+    assert held + tensors.sketches["backbone"].values.shape[1] == network_of(settings, 10).width
+    assert trial.pairs() == len(slots) * len(tensors.sample_id)
+    trial.cross(4)
 
 
 def test_judges_and_folds_take_their_own_epochs_and_images() -> None:

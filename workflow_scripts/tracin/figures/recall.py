@@ -60,13 +60,8 @@ def recall_curves(
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     # A bad order's curve runs through the corner where there is room.
-    axes.legend(
-        loc="lower right",
-        title=f"order (found in the first {INSPECTED:.0%})",
-        frameon=True,
-        edgecolor="none",
-        framealpha=0.9,
-    )
+    ground = {"frameon": True, "edgecolor": "none", "framealpha": 0.9}
+    axes.legend(loc="lower right", title=f"order (found in the first {INSPECTED:.0%})", **ground)
     return figure
 
 

@@ -106,12 +106,10 @@ def suspect_table(
 ) -> pd.DataFrame:
     """One row per training image, most suspicious first; equal ones by rising train_id.
 
-    Those that a person has decided on, `reviewed` [n], come after all others.
-
-    Columns train_id, path, label, suggested_label, suggested_probability, suspicion (in [0, 1]:
+    Those that a person has decided on, `reviewed` [n], come after all others. Columns
+    train_id, path, label, suggested_label, suggested_probability, suspicion (in [0, 1]:
     1 - exp(-score)), rank (from 1), suspected (rank at most `cut`, and not reviewed), reviewed,
-    reasons, the signals (larger: more suspicious), and lists: other_labels (the most probable ones
-    beside the label and the suggestion) and the evidence.
+    reasons, the signals (larger: more suspicious), other_labels (see there), and the evidence.
     """
     labels = joined["label_index"].to_numpy(dtype=np.int64)
     probabilities = probabilities_of(joined, shares)
@@ -131,11 +129,10 @@ def suspect_table(
     front["suspicion"] = (-np.expm1(-scores)).astype(np.float32)
     front["reviewed"] = reviewed
     order = np.lexsort((front["train_id"], -scores, reviewed))
-    given = signals.own(probabilities, labels)
-    front["reasons"] = _reasons(joined, front, given)
-    columns = joined[signal_names(joined)]
+    front["reasons"] = _reasons(joined, front, signals.own(probabilities, labels))
     others = pd.Series(other_labels(probabilities, labels, suggested, names), name="other_labels")
-    table = pd.concat([front, columns, others, joined[EVIDENCE]], axis=1).iloc[order]
+    parts = [front, joined[signal_names(joined)], others, joined[EVIDENCE]]
+    table = pd.concat(parts, axis=1).iloc[order]
     table.insert(6, "rank", np.arange(1, len(table) + 1, dtype=np.int32))
     table.insert(7, "suspected", (table["rank"] <= cut) & ~table["reviewed"])
     return table.reset_index(drop=True)
