@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,20 @@ def test_constant_parts_fall_out_of_a_rate(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("tracin.planning.rates.time.perf_counter", lambda: clock[0])
     assert per_second(work, 30.0) == pytest.approx(100)
     decoder([], 16)(2)
+
+
+@pytest.mark.parametrize("disturbed", [(1,), (2,), (3, 4, 5), (7,), (8, 9)])
+def test_a_pass_that_is_held_up_makes_no_rate(
+    monkeypatch: pytest.MonkeyPatch, disturbed: tuple[int, ...]
+) -> None:
+    """By half a minute: kernels for a new size, other work on the machine."""
+    clock, passes = [0.0], count()
+
+    def work(n: int) -> None:
+        clock[0] += n / 100 + 30 * (next(passes) in disturbed)
+
+    monkeypatch.setattr("tracin.planning.rates.time.perf_counter", lambda: clock[0])
+    assert per_second(work, 1.0) == pytest.approx(100)
 
 
 def test_units() -> None:

@@ -106,6 +106,14 @@ def _enough(samples: Tensor, least: int) -> Tensor:
     return samples.repeat(-(-least // len(samples)))[: max(least, len(samples))]
 
 
+def _random_slot(like: Side, samples: int) -> Side:
+    """So many samples with one slot of a side's shape."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(samples, like.activations[0].shape[1]), (samples, like.errors[0].shape[1])]
+    activations, errors = (torch.randn(shape, generator=generator) for shape in shapes)
+    return Side(torch.arange(samples), [activations], [errors])
+
+
 class Tile:
     """The top-k of one block of test against one block of training samples."""
 
@@ -177,16 +185,17 @@ class Tile:
         """Columns that give a group's products the bits of the plain way's; None: no number does.
 
         Kernels of few columns sum in another order: in MKL on a Xeon with AVX-512 those of fewer
-        than 192, where rows are longer than 1,000.
+        than 192, where rows are longer than 1,000. Which kernel multiplies is a matter of shapes,
+        so one slot of random numbers tells.
         """
-        block = torch.arange(min(COLUMNS, len(self.train)))
-        plain = self.scores(torch.cat(groups)[:ROWS], block, work)[: len(groups[0])].clone()
+        rows = min(ROWS, sum(len(group) for group in groups))
+        columns = torch.arange(min(COLUMNS, len(self.train)))
+        one = Tile(_random_slot(self.test, rows), _random_slot(self.train, len(columns)), self.k)
+        some = torch.arange(len(groups[0]))
+        plain = one.scores(torch.arange(rows), columns, work)[: len(some)].clone()
         for least in WIDTHS:
-            tried = [block[:width] for width in (least, least + 1, 2 * least - 1)]
-            if all(
-                torch.equal(self.scores(groups[0], columns, work), plain[:, columns])
-                for columns in tried
-            ):
+            tried = [columns[:width] for width in (least, least + 1, 2 * least - 1)]
+            if all(torch.equal(one.scores(some, few, work), plain[:, few]) for few in tried):
                 return least
         return None
 
