@@ -29,6 +29,7 @@ from tracin.frozen import folded
 from tracin.gradients import extract_factors
 from tracin.images import Augmentation, EpochSampler, TrainingImages, collate, normalise
 from tracin.loss import Loss
+from tracin.runtime import pick_device
 from tracin.samples import Samples
 from tracin.shards import Factors, Slot
 from tracin.tiles import tile_table
@@ -50,8 +51,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         print("No GPU here: nothing measured.")
         return
-    torch.backends.cudnn.benchmark = True
-    device = torch.device("cuda")
+    device = pick_device("cuda", torch.get_num_threads())
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pixels.npy"
         np.save(file, random_images(options.images, 256))
@@ -94,7 +94,9 @@ def passes(
     trained = pixels[:TRAINED_ON]
     loader = training_loader(trained, labels[:TRAINED_ON], options)
 
-    step = partial(train, model, facts.loss, torch.optim.AdamW(model.parameters(), 1e-6))
+    step = partial(
+        train, model, facts.loss, torch.optim.AdamW(model.parameters(), 1e-6, fused=True)
+    )
     works: dict[str, Work] = {
         "training, resident": lambda: step(itertools.repeat((resident, answers), len(loader))),
         "training, memory map": lambda: step((batch[0], batch[1]) for batch in loader),

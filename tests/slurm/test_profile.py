@@ -81,15 +81,29 @@ def test_the_profile_is_found_by_path_and_by_name(
         assert "gpu=" not in other and "mem_mb=8000," in other and "runtime=30" in other
 
 
-@pytest.mark.parametrize("gpus", [0, 1, 4])
-def test_the_default_profile_counts_the_machines_gpus(
-    monkeypatch: pytest.MonkeyPatch, gpus: int
+@pytest.mark.parametrize(
+    ("gpus", "named", "expected_gpus"),
+    [
+        (0, None, 1),
+        (1, None, 1),
+        (4, None, 4),
+        (4, "3", 1),
+        (4, "GPU-1a, GPU-2b", 2),
+        (4, "", 1),
+        (1, "0,1", 1),
+    ],
+)
+def test_the_default_profile_counts_the_gpus_that_jobs_may_use(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, named: str | None, expected_gpus: int
 ) -> None:
     monkeypatch.setattr("glob.glob", lambda pattern: [f"/dev/nvidia{i}" for i in range(gpus)])
     monkeypatch.delenv("SNAKEMAKE_PROFILE", raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     text = (ROOT / "profiles/default/profile.yaml").read_text(encoding="utf-8")
     for arguments, expected in ((["-n"], "all"), (["--profile", "slurm"], None)):
         monkeypatch.setattr("sys.argv", ["snakemake", *arguments])
         given = yte.process_yaml(text)
         assert given.get("cores") == expected and given["rerun-incomplete"]
-        assert given.get("resources") == ([f"gpu={max(1, gpus)}"] if expected else None)
+        assert given.get("resources") == ([f"gpu={expected_gpus}"] if expected else None)

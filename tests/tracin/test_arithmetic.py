@@ -48,6 +48,17 @@ def test_ahead_loads_as_many_as_it_has_workers() -> None:
     assert list(loads) == list(range(1, 9))
 
 
+def test_what_is_loaded_for_a_gpu_begins_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that begins on GPU 0 takes memory there."""
+    chosen: list[int] = []
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 5)
+    for device, index in (("cuda:2", 2), ("cuda", 5)):
+        loads = ahead(range(3), lambda i: chosen[-1], device=torch.device(device))
+        assert list(loads) == [index] * 3
+    assert list(ahead([0], lambda i: i, device=CPU)) == [0] and chosen == [2, 5]
+
+
 def test_side_by_side_keeps_order_on_threads_that_compute_alone(threads: int) -> None:
     def work(item: int) -> tuple[int, int]:
         time.sleep(0.02 * (item % 2 == 0))

@@ -31,7 +31,7 @@ def test_lists_of_a_tile(cosine: bool) -> None:
 
 
 def test_lists_of_a_tile_of_the_head_alone() -> None:
-    """Without sketches, as by default: on a CPU these are pruned."""
+    """Without sketches, as by default."""
     test, train = (
         [(replace(factors, sketches={}), rate) for factors, rate in whole_slots(*size, 129, RATES)]
         for size in ((300, 0), (2000, 200))

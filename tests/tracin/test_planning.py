@@ -175,6 +175,38 @@ def test_suspects_hold_every_class_of_every_image() -> None:
     assert costs.of(Job("suspects", run, 0)).host == 2e8 + 8000 * (3300 + 72 * 1000)
 
 
+def test_a_dense_tile_holds_all_its_scores_and_three_slots() -> None:
+    """A pruned one holds the other way round: on a GPU, and with sketches, tiles are dense."""
+    data = Data({"train": 8000, "val": 1000, "test": 1000}, 10)
+    sketched = SETTINGS | {"influence": SETTINGS["influence"] | {"layers": ["layer4"]}}
+    tile = {"labels": "original", "seed": "0", "reader": "test", "i": "0", "j": "0"}
+    for settings, gpus, dense in ((SETTINGS, 0, False), (SETTINGS, 1, True), (sketched, 0, True)):
+        network = network_of(settings, 10)
+        cost = Costs(settings, data, network, RATES).of(Job("tile", tile, gpus))
+        slot = (1000 + 4000) * network.width * 4
+        assert cost.host == (2 if dense else settings["influence"]["checkpoints"]) * slot
+        scores = 3 * 1000 * 4000 * 4 + 3 * slot if dense else 4 * 1000 * 4000 * 4
+        assert cost.device == scores and cost.seconds > 0
+
+
+def test_the_start_of_a_job_is_measured_with_this_ones_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The GPUs that it may use, for one."""
+    given: dict[str, Any] = {}
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        given.update(options, device=command[-1])
+        return subprocess.CompletedProcess(command, 0, "330e6\n")
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    monkeypatch.setattr("tracin.planning.rates.subprocess.run", run)
+    settings = SETTINGS | {"compute": SETTINGS["compute"] | {"device": "cpu"}}
+    found = measure(settings, 10, [], dict.fromkeys(RATES.keys() - {"start", "idle"}, 1.0), 0.01)
+    assert found["idle"] == 330e6 and given["device"] == "cpu"
+    assert given["env"]["CUDA_VISIBLE_DEVICES"] == "3"
+
+
 def test_the_measured_tile_holds_what_shards_do(tmp_path: Path) -> None:
     settings = SETTINGS | {"influence": SETTINGS["influence"] | {"layers": ["layer4"]}}
     trial = Trial(settings, 10, tmp_path)

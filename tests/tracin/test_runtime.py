@@ -1,5 +1,7 @@
 """What ends a job is written to its log: a sentence for the user's errors, a traceback for bugs."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -34,3 +36,23 @@ def test_a_bug_leaves_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert text.startswith("Traceback") and "KeyError: 'x'" in text and "report it" in text
     text = log_of(OSError(5, "Input/output error"), tmp_path, monkeypatch)
     assert "Input/output error" in text and "report" not in text
+
+
+ON_A_GPU = """
+import sys, torch
+torch.cuda.is_available = lambda: True
+torch.cuda.device_count = lambda: 1
+torch.cuda.set_device = lambda index: None
+torch.cuda.get_device_name = lambda index: "none"
+from tracin.runtime import pick_device
+assert pick_device("auto", 1) == torch.device("cuda", 0)
+assert torch.are_deterministic_algorithms_enabled()
+assert torch.is_deterministic_algorithms_warn_only_enabled()
+assert not torch.utils.deterministic.fill_uninitialized_memory
+assert "torch._dynamo" not in sys.modules and "torch._inductor" not in sys.modules
+"""
+
+
+def test_a_gpu_repeats_itself_and_loads_no_compiler_for_it() -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", ON_A_GPU], check=True, env=environment)

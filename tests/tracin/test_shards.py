@@ -94,12 +94,17 @@ def test_layers_and_batches(checkpoint: Path, images: np.ndarray) -> None:
 
 
 def test_bfloat16_keeps_the_order_of_the_scores(checkpoint: Path, images: np.ndarray) -> None:
-    exact, _ = extract(checkpoint, images, TRAIN, None)
-    rounded, _ = extract_factors(checkpoint, images, TRAIN, 4, CPU, None, "bfloat16")
+    beyond = Beyond("all", 4)  # the hidden layer of the head, too
+    exact, _ = extract(checkpoint, images, TRAIN, beyond)
+    rounded, _ = extract_factors(checkpoint, images, TRAIN, 4, CPU, beyond, "bfloat16")
     assert rounded.errors.dtype == rounded.activations.dtype == torch.float32
     assert not torch.equal(exact.activations, rounded.activations)
     torch.testing.assert_close(exact.activations, rounded.activations, rtol=0.1, atol=0.05)
     torch.testing.assert_close(exact.errors, rounded.errors, rtol=0.05, atol=0.01)
+    for part, sketches in exact.sketches.items():
+        found = rounded.sketches[part].values
+        assert found.dtype == torch.float32
+        assert (found - sketches.values).norm() < 0.1 * sketches.values.norm()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

@@ -225,3 +225,23 @@ def test_dynamics_by_hand(tmp_path: Path) -> None:
     older, newer = DECAY / (1 + DECAY) * np.log(0.5), -50 / (1 + DECAY)
     np.testing.assert_allclose(mean[1], [older, older + newer], rtol=1e-5)
     assert (mean[[0, 2]] == 0).all()
+
+
+def test_dynamics_do_not_depend_on_when_they_are_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    states = []
+    for noted in (1, 2, 100):
+        monkeypatch.setattr("tracin.dynamics.NOTED", noted)
+        generator.manual_seed(0)
+        dynamics = Dynamics(np.arange(9), 2, CPU)
+        for _ in range(2):
+            dynamics.start_epoch()
+            for rows in torch.randperm(9, generator=generator).split(2):
+                logits = torch.randn(len(rows), 2, generator=generator)
+                dynamics.record(rows, logits, torch.zeros_like(rows))
+        states.append(dynamics.state_dict())
+    assert all("_noted" not in state and len(state) == 5 for state in states)
+    torch.testing.assert_close(states[1], states[0], rtol=0, atol=0)
+    torch.testing.assert_close(states[2], states[0], rtol=0, atol=0)

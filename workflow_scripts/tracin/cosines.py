@@ -31,6 +31,7 @@ class UnitLength:
         # NaN for an infinite norm, so that the pair is named.
         inverse = torch.where(norm < SMALLEST, 0.0, norm.reciprocal() + 0.0 * norm)
         self.inverse = inverse[..., None]
+        self.samples = len(self.inverse)
 
     def __iter__(self) -> Iterator[Slot]:
         for factors, rate in self.slots:

@@ -15,6 +15,7 @@ from tracin.files import atomic_path
 # Weight of the past in the running mean of log-probabilities (temporal ensembling: Laine and
 # Aila, ICLR 2017, section 2.2): about the last five epochs count.
 DECAY = 0.8
+NOTED = 32  # batches that are written down at once
 
 
 def margins(logits: Tensor, labels: Tensor) -> Tensor:
@@ -40,9 +41,13 @@ class Dynamics:
         self.predicted: list[Tensor] = []  # int16 [n] per epoch
         self._log_probabilities = torch.zeros(len(sample_id), classes, device=device)
         self._weight = torch.zeros(len(sample_id), 1, device=device)
+        # Batches that no table has yet. A GPU sorts the rows of each write, for as long as a small
+        # network takes a step, so many are written at once: an epoch has each row once.
+        self._noted: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def start_epoch(self) -> None:
         """Begin the next row of each table."""
+        self.write_down()
         n, device = len(self.sample_id), self._weight.device
         self.loss.append(torch.full((n,), float("nan"), device=device))
         self.margin.append(torch.full((n,), float("nan"), device=device))
@@ -50,7 +55,16 @@ class Dynamics:
 
     def record(self, rows: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Note a batch: rows [b] of the samples, logits [b, classes], labels [b]."""
-        logits = logits.detach()
+        self._noted.append((rows, logits.detach(), labels))
+        if len(self._noted) == NOTED:
+            self.write_down()
+
+    def write_down(self) -> None:
+        """Put what was noted into the tables: before anything is read or the epoch ends."""
+        if not self._noted:
+            return
+        rows, logits, labels = (torch.cat(part) for part in zip(*self._noted, strict=True))
+        self._noted = []
         logs = logits.log_softmax(dim=1)
         self.loss[-1][rows] = -logs.gather(1, labels[:, None]).squeeze(1)
         self.margin[-1][rows] = margins(logits, labels)
@@ -60,12 +74,14 @@ class Dynamics:
 
     def accuracy(self, labels: Tensor) -> float:
         """Share of the samples seen in the last epoch that were predicted as labels [n] say."""
+        self.write_down()
         seen = self.predicted[-1] >= 0
         return float((self.predicted[-1] == labels)[seen].float().mean())
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` of another recorder of the same samples needs to go on."""
-        return {name: value for name, value in vars(self).items() if name != "sample_id"}
+        self.write_down()
+        return {n: value for n, value in vars(self).items() if n not in ("sample_id", "_noted")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
@@ -79,6 +95,7 @@ class Dynamics:
 
         The last is the weighted mean over the epochs, the recent ones weighing most.
         """
+        self.write_down()
         tensors = {
             "sample_id": self.sample_id,
             "loss": torch.stack(self.loss).cpu(),

@@ -55,12 +55,13 @@ def extract_factors(
         UserError: a factor is NaN or infinite; sample and checkpoint are named.
     """
 
-    def by(size: int) -> tuple[Factors, float]:
+    def by(size: int) -> tuple[list[dict[str, Tensor]], dict[str, float]]:
         return _extract(checkpoint_path, pixels, samples, size, device, beyond, precision)
 
-    factors, rate = halving(batch_size, by)
+    batches, rates = halving(batch_size, by)
+    factors = _joined(samples.ids, batches, rates)
     _check_finite(factors, checkpoint_path)
-    return factors, rate
+    return factors, rates["head"]
 
 
 def _extract(
@@ -71,7 +72,8 @@ def _extract(
     device: torch.device,
     beyond: Beyond | None,
     precision: Precision,
-) -> tuple[Factors, float]:
+) -> tuple[list[dict[str, Tensor]], dict[str, float]]:
+    """Each batch's activations, errors and sketches, on the device; the parts' learning rates."""
     model, facts = load_checkpoint(checkpoint_path)
     model.to(device)
     labels = torch.from_numpy(samples.labels).to(device)
@@ -93,14 +95,14 @@ def _extract(
             with matrix_units(precision, device):
                 sketches = sketcher.backward(logits, errors) if sketcher else {}
             found.append({"activations": activations, "errors": errors, **sketches})
-    rates = {"head": facts.learning_rate_head, "backbone": facts.learning_rate_backbone}
-    return _joined(samples.ids, found, rates), facts.learning_rate_head
+    return found, {"head": facts.learning_rate_head, "backbone": facts.learning_rate_backbone}
 
 
 def _joined(ids: np.ndarray, batches: list[dict[str, Tensor]], rates: dict[str, float]) -> Factors:
     """The factors of all batches; what is neither activations nor errors is a part's sketch."""
-    # Joined on the device: one copy per job, not one per batch.
-    joined = {name: torch.cat([part[name] for part in batches]).cpu() for name in batches[0]}
+    # Copied at the end, as a copy waits for its batch; joined here, as a GPU may lack the memory.
+    names = list(batches[0])
+    joined = {name: torch.cat([batch.pop(name).cpu() for batch in batches]) for name in names}
     return Factors(
         torch.from_numpy(ids),
         joined.pop("activations"),

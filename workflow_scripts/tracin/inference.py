@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ from tracin.memory import halving
 from tracin.model import final_linear
 from tracin.samples import Samples
 
+Item = TypeVar("Item")
 LOADERS = 3  # threads that read batches for a GPU, which may take two while one is read
 
 
@@ -38,25 +40,53 @@ def forward(
     `differentiable`, which puts the model in eval mode. Otherwise the cores of a CPU share a batch
     image by image, so that what is yielded is smaller.
     """
-    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    model = model.eval() if differentiable else frozen(model, precision, device)
-    alone = differentiable or device.type != "cpu"
-    workers = 1 if alone else min(torch.get_num_threads(), batch_size)
+    workers = 1 if differentiable else sharers(batch_size, device)
     size = -(-batch_size // workers)
     starts = range(0, len(ids), size)
-    loaders = LOADERS if device.type == "cuda" else 1
 
     def load(start: int) -> Tensor:
-        return read_batch(pixels, ids[start : start + size], input_size, loaders > 1)
+        return read_batch(pixels, ids[start : start + size], input_size, device.type == "cuda")
 
+    count = len(starts)
+    return passes(model, starts, count, load, workers, device, precision, differentiable)
+
+
+def sharers(batch_size: int, device: torch.device) -> int:
+    """Threads that share a batch image by image: one per core of a CPU."""
+    return 1 if device.type != "cpu" else min(torch.get_num_threads(), batch_size)
+
+
+def passes(
+    model: nn.Module,
+    items: Iterable[Item],
+    count: int,
+    load: Callable[[Item], Tensor],
+    workers: int,
+    device: torch.device,
+    precision: Precision = "float32",
+    differentiable: bool = False,
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """What `forward` yields, for the images uint8 [b, 3, H, W] that `load` makes of each item.
+
+    There are `count` items.
+
+    Args:
+        workers: threads that pass an item each, if `sharers` says so.
+    """
+    model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = model.eval() if differentiable else frozen(model, precision, device)
+    loaders = LOADERS if device.type == "cuda" else 1
     with _Look(model, precision, device, differentiable) as look:
         if workers == 1:
-            results: Iterator[tuple[Tensor, Tensor]] = map(look, ahead(starts, load, loaders))
+            results: Iterator[tuple[Tensor, Tensor]] = map(
+                look, ahead(items, load, loaders, device)
+            )
         else:
-            results = side_by_side(starts, lambda start: look(load(start)), workers)
-        batches = zip(starts, results, strict=True)
-        for start, seen in tqdm(batches, total=len(starts), desc="forward", unit="batch"):
-            yield slice(start, min(start + size, len(ids))), *seen
+            results = side_by_side(items, lambda item: look(load(item)), workers)
+        first = 0
+        for logits, inputs in tqdm(results, total=count, desc="forward", unit="batch"):
+            yield slice(first, first + len(logits)), logits, inputs
+            first += len(logits)
 
 
 class _Look:

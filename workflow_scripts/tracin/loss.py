@@ -46,12 +46,12 @@ class Loss:
         weights = self._weights(logits)
         targets = (self.label_smoothing / logits.shape[1]) * weights.repeat(len(logits), 1)
         own = (1.0 - self.label_smoothing) * weights[labels]
-        label = torch.arange(len(labels), device=labels.device), labels
-        targets[label] += own
+        # A mask, since a GPU waits for a number to be written at indices, and sorts these first.
+        label = torch.arange(logits.shape[1], device=labels.device) == labels[:, None]
+        targets += torch.where(label, own[:, None], 0.0)
         errors = logits.softmax(dim=1) * targets.sum(dim=1, keepdim=True) - targets
-        errors[label] = 0.0
-        errors[label] = -errors.sum(dim=1)
-        return errors
+        others = errors.masked_fill(label, 0.0)
+        return torch.where(label, -others.sum(dim=1, keepdim=True), others)
 
 
 def balanced_class_weights(labels: Tensor, classes: int) -> tuple[float, ...]:

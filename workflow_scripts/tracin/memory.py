@@ -10,7 +10,7 @@ import torch
 
 Result = TypeVar("Result")
 # What torch and its libraries say; only a GPU's allocator raises an error of its own class.
-SIGNS = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+SIGNS = ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

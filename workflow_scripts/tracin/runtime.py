@@ -73,7 +73,10 @@ def pick_device(name: str, threads: int) -> torch.device:
     if name == "cuda":
         # Same seed, same machine, same results. cuBLAS reads the variable at its first use.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        # As use_deterministic_algorithms does, but that loads torch's compiler to tell it, too.
+        torch.set_deterministic_debug_mode("warn")
+        # Fresh memory is written to before it is read: filling it as well would take as long.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         names = visible_devices(torch.cuda.device_count())
         index = claim_device(names, Path(tempfile.gettempdir()))
         torch.cuda.set_device(index)

@@ -224,8 +224,22 @@ class Slots:
     def __iter__(self) -> Iterator[Slot]:
         return ahead(self.slots, self._read)
 
+    @property
+    def samples(self) -> int:
+        """How many the block holds, as the shards' metadata say: nothing else is read."""
+        with ExitStack() as stack:
+            total = int(_open(self.slots[0][0], stack).metadata()["total"])
+        rows = block_rows(total, self.block, self.blocks)
+        return rows.stop - rows.start
+
     def _read(self, shards: Sequence[Path | str]) -> Slot:
         return read_factors(shards, self.block, self.blocks, sketches=self.sketches)
+
+
+def samples_of(slots: Iterable[Slot]) -> int:
+    """How many samples each slot holds; a slot is read for it only if nothing else tells."""
+    known = getattr(slots, "samples", None)
+    return len(next(iter(slots))[0].sample_id) if known is None else known
 
 
 def by_slot(

@@ -54,7 +54,8 @@ class LinearSketch:
         rows = self._positions(activation)
         if self.biased:
             rows = nn.functional.pad(rows, (0, 1), value=1.0)
-        return rows @ self.inner.T
+        # Autocast may have rounded it, but is off when the error comes back.
+        return (rows @ self.inner.T).float()
 
     def sketch(self, kept: Tensor, error: Tensor) -> Tensor:
         """The kept activations and the error [n, ..., out] -> [n, width]."""

@@ -30,7 +30,7 @@ from tracin.influence import (
 from tracin.memory import halving
 from tracin.pruning import GROUP, Bound, Side, alike, likely, missing
 from tracin.samples import equal_parts
-from tracin.shards import Slot, only_rows
+from tracin.shards import Slot, only_rows, samples_of
 
 COLUMNS = 512  # training samples at once, so that a product stays in a CPU's cache
 ENOUGH = 16  # rows and columns: a product of few takes another kernel, which rounds otherwise
@@ -71,7 +71,7 @@ def tile_table(
 def _dense_table(
     test: Iterable[Slot], train: Iterable[Slot], k: int, device: torch.device
 ) -> pd.DataFrame:
-    samples = len(next(iter(test))[0].sample_id)
+    samples = samples_of(test)
 
     def by(size: int) -> pd.DataFrame:
         tables = []

@@ -64,7 +64,7 @@ def test_nothing_is_erased_from_a_view(model) -> None:
 def test_views_do_not_depend_on_who_makes_them(model, monkeypatch) -> None:
     viewing = replace(CENTRE, random=2)
     one = see(model, PIXELS, SAMPLES, viewing, CPU)
-    monkeypatch.setattr("tracin.label_errors.viewing.CHUNK", 3)
+    monkeypatch.setattr("tracin.label_errors.viewing.JOINED", 1)
     several = see(model, PIXELS, SAMPLES, replace(viewing, workers=2), CPU)
     np.testing.assert_allclose(several.probabilities, one.probabilities, rtol=1e-5)
 
@@ -106,10 +106,10 @@ def test_the_checkpoint_before_the_best_weights(model, tmp_path) -> None:
         assert checkpoint_before(saved(epoch, "best.safetensors"), slots) == before
 
 
-def test_random_views_do_not_depend_on_chunks_or_batches(model, monkeypatch, tmp_path) -> None:
+def test_random_views_do_not_depend_on_batches(model, monkeypatch, tmp_path) -> None:
     viewing = replace(CENTRE, random=2)
     whole = see(model, PIXELS, SAMPLES, viewing, CPU)
-    monkeypatch.setattr(module, "CHUNK", 3)
+    monkeypatch.setattr(module, "JOINED", 2)
     parts = see(model, PIXELS, SAMPLES, replace(viewing, batch_size=2), CPU)
     np.testing.assert_allclose(whole.probabilities, parts.probabilities, rtol=1e-4, atol=1e-6)
     assert np.abs(whole.probabilities - whole.plain).max() > 1e-4

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,13 @@ from torch.utils.data import DataLoader
 
 from tracin.arithmetic import Precision
 from tracin.checkpoints import read_metadata
-from tracin.images import Augmentation, TrainingImages, start_method
-from tracin.inference import forward
+from tracin.images import Augmentation, TrainingImages, collate, start_method
+from tracin.inference import forward, passes, sharers
 from tracin.label_errors.views import Views
 from tracin.memory import halving
 from tracin.samples import Samples
 
-CHUNK = 1024  # random views in memory at a time
+JOINED = 16  # batches whose results are copied from a GPU at once
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,19 @@ def _pass(
 ) -> tuple[Tensor, Tensor]:
     """Probabilities [n, classes] and final inputs [n, d] of the centre crops."""
     size, batch_size = viewing.input_size, viewing.batch_size
-    passes = forward(model, pixels, ids, size, batch_size, device, viewing.precision)
-    batches = [(logits.softmax(dim=1).cpu(), inputs.cpu()) for _, logits, inputs in passes]
-    return torch.cat([p for p, _ in batches]), torch.cat([f for _, f in batches])
+    return _gathered(forward(model, pixels, ids, size, batch_size, device, viewing.precision))
+
+
+def _gathered(seen: Iterator[tuple[slice, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Probabilities and final inputs of all batches, on the CPU."""
+    kept: list[tuple[Tensor, Tensor]] = []
+    # A copy waits for its batch: of many at once, a GPU seldom waits for the next.
+    while some := list(islice(seen, JOINED)):
+        logits = torch.cat([logits for _, logits, _ in some])
+        inputs = torch.cat([inputs for _, _, inputs in some])
+        kept.append((logits.softmax(dim=1).cpu(), inputs.cpu()))
+    probabilities, features = (torch.cat(part) for part in zip(*kept, strict=True))
+    return probabilities, features
 
 
 def _random_pass(
@@ -105,23 +115,23 @@ def _random_pass(
     seed: int,
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """The same of one random view of each sample, whatever the chunks."""
+    """The same of one random view of each sample, whatever the batches."""
     # What is painted over can't be seen.
     augmentation = replace(viewing.augmentation, erasing=0.0)
     images = TrainingImages(pixels, samples.ids, samples.labels, augmentation, viewing.input_size)
     seeds = np.random.default_rng(seed).integers(0, 2**62, len(samples)).tolist()
+    threads = sharers(viewing.batch_size, device)
     loader = DataLoader(
         images,
-        batch_size=CHUNK,
+        batch_size=-(-viewing.batch_size // threads),
         sampler=list(enumerate(seeds)),
         num_workers=viewing.workers,
         multiprocessing_context=start_method(viewing.workers),
-        collate_fn=_stacked,
+        collate_fn=collate,
+        pin_memory=device.type == "cuda",
     )
-    parts = [_pass(model, views, np.arange(len(views)), viewing, device) for views in loader]
-    return torch.cat([p for p, _ in parts]), torch.cat([f for _, f in parts])
-
-
-def _stacked(items: Sequence[tuple[Tensor, int, int]]) -> np.ndarray:
-    """Views as pixels, uint8 [n, size, size, 3]."""
-    return np.stack([view.permute(1, 2, 0).numpy() for view, _, _ in items])
+    return _gathered(
+        passes(
+            model, loader, len(loader), lambda batch: batch[0], threads, device, viewing.precision
+        )
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tracin.label_errors.neighbours import LEAST
@@ -93,6 +93,8 @@ class Costs:
 
     def of(self, job: Job) -> Cost:
         """The cost of a job."""
+        if job.rule == "tile" and (job.gpus or self.network.width > self.factors):
+            return self.dense_tile(job.wildcards)
         return self.rules[job.rule](job.wildcards) if job.rule in self.rules else Cost()
 
     def _block(self, split: str, blocks: int) -> int:
@@ -172,7 +174,7 @@ class Costs:
             seconds=images / self.rates["gradients"],
             disk=images * self.shard,
             host=2 * whole,
-            device=self._forward(images) + 2 * whole,
+            device=self._forward(images) + whole,
         )
 
     def self_influence(self, wildcards: Mapping[str, str]) -> Cost:
@@ -181,8 +183,7 @@ class Costs:
 
     def tile(self, wildcards: Mapping[str, str]) -> Cost:
         influence, reader = self.settings["influence"], wildcards["reader"]
-        rows = self._block(reader, influence["tiles"][reader])
-        columns = self._block("train", influence["tiles"]["train"])
+        rows, columns = self._tile(reader)
         both = (rows + columns) * self.network.width * FLOAT
         return Cost(
             seconds=rows * columns * influence["checkpoints"] / self.rates["pairs"],
@@ -190,6 +191,20 @@ class Costs:
             host=influence["checkpoints"] * both,
             device=4 * min(rows, 2048) * columns * FLOAT,
         )
+
+    def dense_tile(self, wildcards: Mapping[str, str]) -> Cost:
+        """A tile on a GPU, or with sketches: all its scores at once, and not all its slots."""
+        rows, columns = self._tile(wildcards["reader"])
+        both = (rows + columns) * self.network.width * FLOAT
+        # The scores and two products of a slot; this slot, one that is ready, and one on its way.
+        return replace(
+            self.tile(wildcards), host=2 * both, device=3 * rows * columns * FLOAT + 3 * both
+        )
+
+    def _tile(self, reader: str) -> tuple[int, int]:
+        """Test (or training) and training images of a tile, at most."""
+        tiles = self.settings["influence"]["tiles"]
+        return self._block(reader, tiles[reader]), self._block("train", tiles["train"])
 
     def _listed(self, reader: str, columns: int) -> int:
         """Length of the lists of an image among so many."""

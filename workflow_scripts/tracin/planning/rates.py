@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,8 +39,8 @@ CROSSED = 4000  # training images of the measured tile, at most
 NUMBERS = 5e7  # that it holds of them, at most
 TRIES = 4  # passes of one size, at most
 START = """
-import psutil, torch, tracin.training, tracin.gradients
-torch.zeros(1, device="cuda" if torch.cuda.is_available() else "cpu")
+import psutil, sys, torch, tracin.training, tracin.gradients
+torch.zeros(1, device=sys.argv[1])
 print(psutil.Process().memory_info().rss)
 """
 
@@ -80,10 +81,7 @@ class Trial:
     """Each kind of work that a run of some settings does, on as many random images as wanted."""
 
     def __init__(self, settings: Mapping[str, Any], classes: int, folder: Path) -> None:
-        name = settings["compute"]["device"]
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        self.settings, self.device, self.folder = settings, torch.device(name), folder
+        self.settings, self.device, self.folder = settings, _device(settings), folder
         self.recipe = recipe_of(settings["train"])
         self.architecture = architecture_of(settings, classes)
         self.model = build_model(self.architecture)
@@ -199,12 +197,17 @@ def decoder(files: Sequence[Path], size: int) -> Callable[[int], None]:
     return work
 
 
-def _start() -> Rates:
+def _device(settings: Mapping[str, Any]) -> torch.device:
+    name = settings["compute"]["device"]
+    return torch.device(name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _start(device: torch.device) -> Rates:
     """Seconds until a job works, and the bytes of memory that it holds then."""
     begin = time.perf_counter()
     said = subprocess.run(
-        [sys.executable, "-c", START],
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
+        [sys.executable, "-c", START, str(device)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         check=True,
@@ -225,7 +228,7 @@ def measure(
     `pairs` of a tile per second and checkpoint; `start`, the seconds until a job works, and `idle`,
     the bytes of memory that it holds then.
     """
-    rates = _start() | given
+    rates = _start(_device(settings)) | given
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(settings, classes, Path(folder))
         work: dict[str, Callable[[int], object]] = {
