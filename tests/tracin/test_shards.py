@@ -7,15 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.tracin.factors import whole_slots
 from tests.tracin.test_influence import CPU, LOSS, RATES, TEST, TRAIN, save_blocks
 from tracin.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from tracin.cosines import UnitLength
 from tracin.errors import UserError
 from tracin.gradients import Beyond, extract_factors
 from tracin.images import normalise, read_batch
 from tracin.influence import tile_scores
 from tracin.model import Architecture, build_model
 from tracin.samples import Samples
-from tracin.shards import Factors, Sketches, Slot, by_slot, read_factors, save_shard
+from tracin.shards import Factors, Sketches, Slot, by_slot, read_factors, samples_of, save_shard
 
 EXACT = Beyond("all", 10**6)
 
@@ -105,6 +107,21 @@ def test_bfloat16_keeps_the_order_of_the_scores(checkpoint: Path, images: np.nda
         found = rounded.sketches[part].values
         assert found.dtype == torch.float32
         assert (found - sketches.values).norm() < 0.1 * sketches.values.norm()
+
+
+def test_samples_are_counted_without_reading_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots: list[list[Path]] = []
+    for number, (factors, rate) in enumerate(whole_slots(7, 0)):
+        slots.append([tmp_path / f"{number}.safetensors"])
+        save_shard(factors, slice(0, 7), 7, rate, slots[-1][0])
+    kept = by_slot(slots, block=1, blocks=2)
+    read = [factors for factors, _ in kept]
+    assert samples_of(kept) == len(read[0].sample_id) == 4
+    assert samples_of(UnitLength(kept)) == samples_of([(read[0], 1.0)]) == 4
+    monkeypatch.setattr("tracin.shards.read_factors", None)
+    assert samples_of(kept) == 4
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
