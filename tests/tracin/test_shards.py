@@ -122,6 +122,8 @@ def test_samples_are_counted_without_reading_them(
     assert samples_of(UnitLength(kept)) == samples_of([(read[0], 1.0)]) == 4
     monkeypatch.setattr("tracin.shards.read_factors", None)
     assert samples_of(kept) == 4
+    with pytest.raises(UserError, match="There are 9 tiles for 7 images"):
+        samples_of(by_slot(slots, block=0, blocks=9))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

@@ -152,12 +152,7 @@ def read_factors(
             raise UserError(
                 f"{list(shards)} are of different runs. Run again with --forcerun gradients."
             )
-        rows = block_rows(int(facts[0]["total"]), block, blocks)
-        if rows.start == rows.stop:
-            raise UserError(
-                f"There are {blocks} tiles for {facts[0]['total']} images: copies and what is "
-                "rejected or removed don't count. Lower influence.tiles."
-            )
+        rows = _block(facts[0], block, blocks)
         names = [n for n in files[0].keys() if not n.endswith(".scale")]  # noqa: SIM118
         names = [n for n in names if sketches or not n.startswith(SKETCH)]
         parts = [
@@ -165,6 +160,17 @@ def read_factors(
             for i, wanted in _overlaps(shards, files, rows)
         ]
     return _join(parts, facts[0]), float(facts[0]["learning_rate"])
+
+
+def _block(facts: dict[str, str], block: int, blocks: int) -> slice:
+    """Rows of a tile's block, by a shard's metadata."""
+    rows = block_rows(int(facts["total"]), block, blocks)
+    if rows.start == rows.stop:
+        raise UserError(
+            f"There are {blocks} tiles for {facts['total']} images: copies and what is "
+            "rejected or removed don't count. Lower influence.tiles."
+        )
+    return rows
 
 
 def _overlaps(
@@ -228,8 +234,7 @@ class Slots:
     def samples(self) -> int:
         """How many the block holds, as the shards' metadata say: nothing else is read."""
         with ExitStack() as stack:
-            total = int(_open(self.slots[0][0], stack).metadata()["total"])
-        rows = block_rows(total, self.block, self.blocks)
+            rows = _block(_open(self.slots[0][0], stack).metadata(), self.block, self.blocks)
         return rows.stop - rows.start
 
     def _read(self, shards: Sequence[Path | str]) -> Slot:
