@@ -211,7 +211,8 @@ def decisions_so_far(wildcards):
 
 def review_template():
     """The files of the review page."""
-    names = "page.html page.css decisions.js rows.js view.js page.js".split()
+    scripts = "decisions.js rows.js view.js page.js files.js keys.js start.js"
+    names = f"page.html page.css {scripts}".split()
     return [f"workflow_scripts/tracin/review/{name}" for name in names]
 
 

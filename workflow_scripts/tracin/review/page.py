@@ -20,7 +20,7 @@ from tracin.review.corrections import COLUMNS
 from tracin.review.thumbnails import embed
 
 TEMPLATES = Path(__file__).parent
-SCRIPTS = ("decisions.js", "rows.js", "view.js", "page.js")
+SCRIPTS = ("decisions.js", "rows.js", "view.js", "page.js", "files.js", "keys.js", "start.js")
 EVIDENCE = ("proponents", "opponents", "neighbours")
 # Thumbnails per kind of evidence, and test mistakes, shown for one suspect.
 SHOWN = 6

@@ -1,0 +1,52 @@
+// Decisions as a file: saved, loaded, and what speaks against a file's rows.
+
+function save() {
+  const link = element("a", { download: "corrections.csv" });
+  link.href = URL.createObjectURL(new Blob([decisions.toCsv()], { type: "text/csv" }));
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  const alone = decisions.notesAlone();
+  const apart = decisions.copiesApart().map((pair) => pair.map(nameOf).join(" and ")).join(", ");
+  const words = [
+    `${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.`,
+    ...(alone ? [PROBLEMS.notesLeftOut(alone)] : []),
+    ...(apart ? [PROBLEMS.copiesApart(apart)] : []),
+  ];
+  view.say(words.join(" "), true);
+}
+
+async function load() {
+  const [file] = byId("file").files;
+  byId("file").value = "";
+  if (!file) return;
+  try {
+    const result = decisions.load(readCorrections(await file.text()), known);
+    refresh();
+    view.say(`${result.taken} decisions loaded.`);
+    if (result.conflicts.length) listConflicts(result);
+  } catch (problem) {
+    view.say(PROBLEMS.unreadable(file.name, problem.message), true);
+  }
+}
+
+function listConflicts({ taken, conflicts, step }) {
+  const open = conflicts.filter(({ fault }) => !fault);
+  byId("loaded-title").textContent = `${taken} decisions loaded, ${conflicts.length} not`;
+  byId("loaded-text").textContent = open.length
+    ? "Where the file says otherwise, nothing was changed so far."
+    : "These rows don't fit this page's images.";
+  byId("loaded-rows").replaceChildren(
+    ...conflicts.map(({ line, path, decision, here, fault }) =>
+      element("tr", {}, ...[String(line), path, view.outcomeWords(here), fault ?? view.outcomeWords(decision)].map((text) => element("td", {}, text))),
+    ),
+  );
+  byId("keep-mine").textContent = open.length ? "Leave as it is here" : "Close";
+  byId("take-file").hidden = open.length === 0;
+  const dialog = byId("loaded");
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    decisions.settle(open, dialog.returnValue === "file", step);
+    refresh();
+  };
+  dialog.showModal();
+}
