@@ -163,7 +163,7 @@ def test_moving_on_clears_a_message(opened: Opener, tmp_path: Path) -> None:
     page = opened(review_data(), PHONE)
     page.click("#accept")
     saved(page, tmp_path)
-    assert "1 decisions saved" in page.inner_text("#status")
+    assert "1 decision saved" in page.inner_text("#status")
     page.click("#next")
     assert page.inner_text("#status") == ""
 

@@ -121,7 +121,7 @@ def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> 
     assert states(page)[:3] == ["relabelled", "removed", "kept"]
     press(page, "u")  # all that the file changed, its word on the conflict included
     assert states(page)[:3] == ["relabelled", "kept", "kept"]
-    expect(page.locator("#status")).to_have_text("Taken back: 3 decisions of a file.")
+    expect(page.locator("#status")).to_have_text("Taken back: #2.")
     press(page, "u", "u")
     assert states(page)[:3] == ["relabelled", "undecided", "undecided"]
 

@@ -27,6 +27,9 @@ function joined(mine, theirs) {
   return holds(mine, theirs) ? mine : `${mine}\n${theirs}`;
 }
 
+/** What a row of the label set's says, as a browser keeps it; older copies hold the outcome alone. */
+const remembered = (said) => (said === null || typeof said === "string" ? { outcome: said } : said);
+
 /** Decisions and notes by path, the way back, and their copy in the browser's storage. */
 class Decisions {
   constructor(key, given) {
@@ -52,8 +55,9 @@ class Decisions {
       const { decision, note } = this.given.get(path) ?? {};
       const here = this.byPath.get(path);
       const before = this.known.get(path);
-      if (before === decision?.outcome) continue;
-      if (here?.outcome === before || here?.outcome === decision?.outcome) {
+      if (before?.outcome === decision?.outcome) {
+        changed = this.renewNote(path, before.note, note) || changed;
+      } else if (here?.outcome === before?.outcome || here?.outcome === decision?.outcome) {
         this.take(path, decision, note);
         changed = true;
       } else {
@@ -62,6 +66,16 @@ class Decisions {
     }
     if (changed) this.store();
     return disputed;
+  }
+
+  /** Take over a note that the label set has otherwise than `before`; whether there was one. */
+  renewNote(path, before, note) {
+    if (before === note) return false;
+    const here = this.notes.get(path) ?? "";
+    if (here === before) this.writeNote(path, note);
+    else if (note) this.writeNote(path, joined(here, note));
+    this.learn(path);
+    return true;
   }
 
   /** Take over what the label set, or a file, says about an image: a decision, or none. */
@@ -77,7 +91,7 @@ class Decisions {
 
   learn(path) {
     const given = this.given.get(path);
-    if (given) this.known.set(path, given.decision.outcome);
+    if (given) this.known.set(path, { outcome: given.decision.outcome, note: given.note });
     else this.known.delete(path);
   }
 
@@ -85,8 +99,7 @@ class Decisions {
   settle(disputes, theirs, step = []) {
     for (const { path, decision, note } of disputes) {
       if (theirs) {
-        step.push(this.now(path));
-        this.take(path, decision, note);
+        this.change(step, path, () => this.take(path, decision, note));
       } else {
         this.learn(path);
       }
@@ -103,7 +116,7 @@ class Decisions {
       this.byPath = new Map(saved.decisions.map((decision) => [decision.path, decision]));
       this.notes = new Map(saved.notes);
       this.history = saved.history;
-      this.known = new Map(saved.known);
+      this.known = new Map(saved.known.map(([path, said]) => [path, remembered(said)]));
       return true;
     } catch {
       return false;
@@ -111,13 +124,17 @@ class Decisions {
   }
 
   store() {
-    const notes = [...this.notes];
-    const saved = { decisions: [...this.byPath.values()], notes, history: this.history, known: [...this.known] };
+    // Where all of it finds no room the way back is left out: decisions matter more.
+    this.stored = this.write(this.history) || this.write([]);
+  }
+
+  write(history) {
+    const saved = { decisions: [...this.byPath.values()], notes: [...this.notes], history, known: [...this.known] };
     try {
       localStorage.setItem(this.key, JSON.stringify(saved));
-      this.stored = true;
+      return true;
     } catch {
-      this.stored = false;
+      return false;
     }
   }
 
@@ -127,9 +144,14 @@ class Decisions {
     if (note) this.notes.set(path, joined(this.notes.get(path), note));
   }
 
-  /** What is said about an image now, for the way back. */
-  now(path) {
-    return { path, before: this.byPath.get(path) ?? null, note: this.notes.get(path) ?? "" };
+  /** Change what is said about an image, as a part of `step` where that makes a difference. */
+  change(step, path, make) {
+    const said = () => ({ before: this.byPath.get(path) ?? null, note: this.notes.get(path) ?? "" });
+    const { before, note } = said();
+    make();
+    const after = said();
+    if (before?.outcome === after.before?.outcome && note === after.note) return;
+    step.push({ path, before, note, left: after.note });
   }
 
   /** Make changes, each as before it, one step of the way back. */
@@ -150,10 +172,11 @@ class Decisions {
   undo() {
     const step = this.history.pop();
     if (!step) return undefined;
-    for (const { path, before, note } of [...step].reverse()) {
+    for (const { path, before, note, left } of [...step].reverse()) {
       if (before) this.byPath.set(path, before);
       else this.byPath.delete(path);
-      if (note !== undefined) this.writeNote(path, note);
+      // What was written since then stays.
+      if (left !== undefined && left === (this.notes.get(path) ?? "")) this.writeNote(path, note);
     }
     this.store();
     return step;
@@ -210,16 +233,15 @@ class Decisions {
       const here = this.byPath.get(path);
       const fault = faultOf(decision, known);
       if (fault) {
-        conflicts.push({ line, path, decision, fault });
+        conflicts.push({ line, path, decision, here, fault });
       } else if (here && here.outcome !== decision.outcome) {
         conflicts.push({ line, path, decision, note, here });
       } else {
-        step.push(this.now(path));
-        this.put(decision, note);
+        this.change(step, path, () => this.put(here ?? decision, note));
       }
     }
     this.remember(step);
     this.store();
-    return { taken: step.length, conflicts, step };
+    return { taken: rows.length - conflicts.length, conflicts, step };
   }
 }

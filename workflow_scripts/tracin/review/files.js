@@ -1,5 +1,7 @@
 // Decisions as a file: saved, loaded, and what speaks against a file's rows.
 
+const counted = (decided) => `${decided} ${decided === 1 ? "decision" : "decisions"}`;
+
 function save() {
   const link = element("a", { download: "corrections.csv" });
   link.href = URL.createObjectURL(new Blob([decisions.toCsv()], { type: "text/csv" }));
@@ -8,7 +10,7 @@ function save() {
   const alone = decisions.notesAlone();
   const apart = decisions.copiesApart().map((pair) => pair.map(nameOf).join(" and ")).join(", ");
   const words = [
-    `${decisions.byPath.size} decisions saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected.`,
+    `${counted(decisions.byPath.size)} saved. Put the file at data/corrections.csv, then run snakemake --cores all corrected, with the --configfile of the run if it had one.`,
     ...(alone ? [PROBLEMS.notesLeftOut(alone)] : []),
     ...(apart ? [PROBLEMS.copiesApart(apart)] : []),
   ];
@@ -22,7 +24,8 @@ async function load() {
   try {
     const result = decisions.load(readCorrections(await file.text()), known);
     refresh();
-    view.say(`${result.taken} decisions loaded.`);
+    const alike = result.taken - result.step.length;
+    view.say(`${counted(result.taken)} loaded${alike ? `, ${alike} of them as here already` : ""}.`);
     if (result.conflicts.length) listConflicts(result);
   } catch (problem) {
     view.say(PROBLEMS.unreadable(file.name, problem.message), true);
@@ -31,7 +34,7 @@ async function load() {
 
 function listConflicts({ taken, conflicts, step }) {
   const open = conflicts.filter(({ fault }) => !fault);
-  byId("loaded-title").textContent = `${taken} decisions loaded, ${conflicts.length} not`;
+  byId("loaded-title").textContent = `${counted(taken)} loaded, ${conflicts.length} not`;
   byId("loaded-text").textContent = open.length
     ? "Where the file says otherwise, nothing was changed so far."
     : "These rows don't fit this page's images.";
