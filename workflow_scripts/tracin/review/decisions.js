@@ -8,7 +8,16 @@ const PROBLEMS = {
   unreadable: (file, reason) => `${file} can't be read: ${reason}.`,
   quotes: (line) => `line ${line}: a quote is not closed or stands in the wrong place`,
   columns: (names) => `it has no column ${names}`,
+  notUtf8: "it is not UTF-8 text; save it as CSV in UTF-8",
+  semicolons: "its columns are separated by semicolons; save it with commas",
+  moreColumns: (names) => `it has columns that don't belong there or stand twice: ${names}`,
+  cells: (found, wanted) => `${found} cells in place of ${wanted}`,
   noDecision: "not a decision",
+  keepsOther: "keeps the label, but names another one",
+  removesLabel: "removes the image, but names a label",
+  relabelsAlike: "relabels the image as what it is",
+  repeats: (line) => `repeats line ${line}`,
+  contradicts: (line) => `contradicts line ${line}`,
   unknownClass: "unknown class",
   noDate: "decided_at is not a time with a time zone",
   otherImage: "the image changed since",
@@ -228,10 +237,9 @@ class Decisions {
   load(rows, known) {
     const conflicts = [];
     const step = [];
-    for (const { line, decision, note } of rows) {
+    for (const { line, decision, note, fault } of checked(rows, known)) {
       const { path } = decision;
       const here = this.byPath.get(path);
-      const fault = faultOf(decision, known);
       if (fault) {
         conflicts.push({ line, path, decision, here, fault });
       } else if (here && here.outcome !== decision.outcome) {

@@ -17,12 +17,21 @@ function save() {
   view.say(words.join(" "), true);
 }
 
+/** The text of a file's bytes, none of which is guessed. */
+function decoded(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new Error(PROBLEMS.notUtf8);
+  }
+}
+
 async function load() {
   const [file] = byId("file").files;
   byId("file").value = "";
   if (!file) return;
   try {
-    const result = decisions.load(readCorrections(await file.text()), known);
+    const result = decisions.load(readCorrections(decoded(await file.arrayBuffer())), known);
     refresh();
     const alike = result.taken - result.step.length;
     view.say(`${counted(result.taken)} loaded${alike ? `, ${alike} of them as here already` : ""}.`);

@@ -31,16 +31,31 @@ function parseCsv(text) {
   return rows;
 }
 
-/** The rows of a corrections file as { line, decision, note }. */
+/** The rows of a corrections file as { line, decision, note, fault }, a fault being the row's own. */
 function readCorrections(text) {
-  const [header, ...rows] = parseCsv(text);
-  const places = COLUMNS.map((name) => (header ? header.cells.indexOf(name) : -1));
-  const missing = COLUMNS.filter((_, index) => places[index] < 0);
-  if (missing.length) throw new Error(PROBLEMS.columns(missing.join(", ")));
+  const [start] = text.split(/[\r\n]/, 1);
+  if (start.includes(";") && !start.includes(",")) throw new Error(PROBLEMS.semicolons);
+  const [{ cells: header } = { cells: [] }, ...rows] = parseCsv(text);
+  checkHeader(header);
   return rows.map(({ line, cells }) => {
-    const values = places.map((place) => cells[place] ?? "");
-    return { line, ...fromRow(Object.fromEntries(COLUMNS.map((name, i) => [name, values[i]]))) };
+    const row = Object.fromEntries(COLUMNS.map((name) => [name, cells[header.indexOf(name)] ?? ""]));
+    const wrong = cells.length !== header.length;
+    return { line, ...fromRow(row), fault: wrong ? PROBLEMS.cells(cells.length, header.length) : contradiction(row) };
   });
+}
+
+function checkHeader(header) {
+  const missing = COLUMNS.filter((name) => !header.includes(name));
+  if (missing.length) throw new Error(PROBLEMS.columns(missing.join(", ")));
+  const more = header.filter((name, place) => !COLUMNS.includes(name) || header.indexOf(name) !== place);
+  if (more.length) throw new Error(PROBLEMS.moreColumns(more.join(", ")));
+}
+
+/** How a row's action and its labels contradict each other, or undefined. */
+function contradiction({ action, label, previous_label: previous }) {
+  if (action === "keep" && label && label !== previous) return PROBLEMS.keepsOther;
+  if (action === "remove" && label) return PROBLEMS.removesLabel;
+  return action === "relabel" && label === previous ? PROBLEMS.relabelsAlike : undefined;
 }
 
 function fromRow(row) {
@@ -76,6 +91,24 @@ function checksum({ path, sha256, previous }) {
 /** The checksums of all training images, of which the page shows some. */
 function readChecksums(base64) {
   return new Set(new Uint32Array(Uint8Array.from(atob(base64), (char) => char.charCodeAt(0)).buffer));
+}
+
+/** A file's rows, each with its fault if it has one: of those that contradict each other both have. */
+function checked(rows, known) {
+  const first = new Map();
+  const found = rows.map((row) => ({ ...row, fault: row.fault ?? faultOf(row.decision, known) }));
+  for (const row of found.filter(({ fault }) => !fault)) {
+    const earlier = first.get(row.decision.path);
+    if (!earlier) {
+      first.set(row.decision.path, row);
+    } else if (earlier.decision.outcome === row.decision.outcome) {
+      row.fault = PROBLEMS.repeats(earlier.line);
+    } else {
+      row.fault = PROBLEMS.contradicts(earlier.line);
+      earlier.fault ??= PROBLEMS.contradicts(row.line);
+    }
+  }
+  return found;
 }
 
 /** Why a file's row can't be used, as the rule that reads the saved file would find, or undefined. */
