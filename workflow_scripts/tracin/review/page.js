@@ -9,11 +9,13 @@ const decisions = new Decisions(data.key, data.decisions);
 const view = new View(data, decisions);
 let visible = data.items;
 let current = null;
+let ended = false; // the last in the list was decided, and nothing chosen since
 
 function choose(item) {
   current = item ?? null;
+  ended = false;
   view.say(""); // on a phone a message covers labels
-  if (item && !fixed) offer(keyed(item.others));
+  if (item && !fixed) offer(item.others);
   view.select(current);
 }
 
@@ -52,16 +54,21 @@ function refilter() {
 
 function decide(outcome) {
   if (!current) return;
+  if (ended) {
+    view.say("End of the list. Move or choose an image to decide on it.");
+    return;
+  }
   const item = current;
   const next = visible[visible.indexOf(item) + 1];
   decisions.decide(item, outcome);
   view.markRow(item);
   filter();
   choose(next ?? (visible.includes(item) ? item : visible.at(-1)));
+  ended = !next;
   view.showProgress();
   const words = view.outcomeWords(decisions.byPath.get(item.path));
   const warning = decisions.stored ? "" : ` ${PROBLEMS.notRemembered}`;
-  view.say([`#${item.rank}: `, isolated(words), `. ${byId("count").textContent}.${warning}`]);
+  view.say([`#${item.rank}: `, isolated(words), `. ${byId("count").textContent}.${next ? "" : " End of the list."}${warning}`]);
 }
 
 function undo() {

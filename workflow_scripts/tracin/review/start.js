@@ -23,12 +23,25 @@ function buildControls() {
     for (const id of ["by-label", "by-suggestion"]) byId(id).append(element("option", { value: index }, name));
     byId("class-names").append(element("option", { value: name }));
   }
-  if (fixed) offer(digitNames.length ? classOfDigit : keyed(data.classes));
-  byId("digit-meaning").textContent = digitNames.length ? "relabel as that digit" : "relabel as the class with that number";
+  if (fixed) offer(data.classes);
+  const byNumber = "as the class with that number";
+  const named = free.length && digitNames.length < data.classes.length ? `as that digit, others ${byNumber}` : "as that digit";
+  byId("digit-meaning").textContent = `relabel ${digitNames.length ? named : byNumber}`;
   const wide = matchMedia("(min-width: 701px)");
   const fold = () => { byId("filters").open = wide.matches; };
   wide.addEventListener("change", fold);
   fold();
+}
+
+/** After a choice by mouse or touch the next key is for the list; by keyboard one may go on choosing. */
+function leaveAfterChoice() {
+  let pointed = false;
+  const form = byId("filter-form");
+  form.addEventListener("pointerdown", () => { pointed = true; });
+  form.addEventListener("keydown", () => { pointed = false; });
+  form.addEventListener("change", (event) => {
+    if (pointed && event.target.matches("select")) focusList();
+  });
 }
 
 function connect() {
@@ -53,7 +66,11 @@ function connect() {
   });
   byId("file").addEventListener("change", load);
   byId("class-form").addEventListener("submit", relabelTyped);
-  byId("filter-form").addEventListener("submit", (event) => event.preventDefault());
+  byId("filter-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    focusList();
+  });
+  leaveAfterChoice();
   byId("filter-form").addEventListener("input", refilter);
   byId("filter-form").addEventListener("reset", () => setTimeout(refilter));
   byId("note").addEventListener("input", () => decisions.setNote(current.path, byId("note").value));
