@@ -7,6 +7,7 @@ import pytest
 from tests.tracin.label_errors.test_estimate import noisy
 from tracin.label_errors import signals
 from tracin.label_errors.estimate import carried_over, joint_shares, off_diagonal, weight
+from tracin.label_errors.reasons import parts
 from tracin.label_errors.suspects import (
     LISTS,
     averaged,
@@ -66,6 +67,9 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     assert first["path"] == "c.png" and first["suggested_label"] == "bee {0}"
     assert first["suspicion"] == pytest.approx(1 - 0.1 * np.exp(-2.0), rel=1e-5)
     assert "prefers bee {0} (90% to 10%)" in first["reasons"]
+    split = parts(first["reasons"], first["suggested_label"])
+    assert split[0] == "the network prefers bee {0} (90% to 10%)"
+    assert "; ".join(split) == first["reasons"]
     assert "3 of its 4 nearest neighbours" in first["reasons"]
     assert list(table.columns[-4:]) == LISTS and table["suspicion"].between(0, 1).all()
 

@@ -246,6 +246,14 @@ def test_the_estimate_says_how_far_to_look(opened: Opener, cut: int, words: str)
     assert page.inner_text("#estimate").endswith(words)
 
 
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.9999, "99.9%"), (0.9951, "99.5%"), (0.99, "99.0%"), (0.5, "50%"), (0, "0%"), (1, "100%")],
+)
+def test_only_all_is_a_hundred_percent(opened: Opener, share: float, words: str) -> None:
+    assert opened(review_data(suspects=3)).evaluate(f"percent({share})") == words
+
+
 def test_dark_and_light(opened: Opener) -> None:
     page = opened(review_data())
     colour = "getComputedStyle(document.body).backgroundColor"

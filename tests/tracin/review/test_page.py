@@ -5,13 +5,22 @@ import hashlib
 import html
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.tracin.review.tables import CLASSES, HOSTILE, PATHS, review_data
 from tracin.review import thumbnails
-from tracin.review.page import fingerprint, page_data, review_page, script_safe, signal_columns
+from tracin.review.page import (
+    exceeded,
+    fingerprint,
+    page_data,
+    review_page,
+    script_safe,
+    signal_columns,
+)
 
 
 def test_hostile_text_cannot_leave_its_element() -> None:
@@ -48,7 +57,7 @@ def test_items_hold_the_evidence() -> None:
     assert (item["label"], item["suggested"], item["rank"]) == ("cat", "cow", 1)
     assert item["reasons"] == ["the model gives the label 1%", "neighbours disagree"]
     assert set(item["signals"]) == {"loss_final", "a_new_signal"}
-    assert all(0 < share <= 1 for share in item["signals"].values())
+    assert all(0 <= share < 1 for share in item["signals"].values())
     assert item["mistakes"][0] | {"influence": 1.5} == {
         "id": 20,
         "label": "dog",
@@ -59,6 +68,34 @@ def test_items_hold_the_evidence() -> None:
     for sample in [*shown, item["id"], item["mistakes"][0]["id"]]:
         assert sample in data["images"]
         assert (sample in data["large"]) or (sample in data["small"])
+
+
+def test_a_signal_is_higher_than_that_of_the_images_below_it() -> None:
+    data = review_data(suspects=10)
+    suspects = data.suspects.assign(
+        loss_final=[5.0, 5, 5, 5, 1, 1, 1, 1, 1, 9], a_new_signal=[np.nan, *np.arange(9.0)]
+    )
+    items = page_data(replace(data, suspects=suspects), 10, 1)["items"]
+    assert [item["signals"]["loss_final"] for item in items] == [0.5] * 4 + [0.0] * 5 + [0.9]
+    assert "a_new_signal" not in items[0]["signals"]
+    assert items[9]["signals"]["a_new_signal"] == pytest.approx(8 / 9, abs=1e-4)
+
+
+def test_no_share_below_one_is_rounded_to_it() -> None:
+    shares = exceeded(pd.DataFrame({"loss": np.arange(100_000.0)}))
+    assert shares["loss"].max() == 0.9999
+    data = review_data()
+    suspects = data.suspects.assign(suggested_probability=np.float32(0.99997))
+    assert page_data(replace(data, suspects=suspects), 1, 1)["items"][0]["probability"] == 0.9999
+
+
+def test_a_class_name_is_no_end_of_a_reason() -> None:
+    data = review_data(classes=["cat; tabby", "dog; small (90% to 1%); brown"])
+    said = [f"the network prefers {name} (97% to 2%)" for name in data.suspects["suggested_label"]]
+    reasons = [f"{text}; other training images oppose it strongly" for text in said]
+    items = page_data(replace(data, suspects=data.suspects.assign(reasons=reasons)), 2, 1)["items"]
+    for item, text in zip(items, said, strict=False):
+        assert item["reasons"] == [text, "other training images oppose it strongly"]
 
 
 def test_absent_signals_and_evidence_are_no_fault() -> None:

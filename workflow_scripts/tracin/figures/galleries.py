@@ -22,6 +22,7 @@ from tracin.figures.style import (
     write,
 )
 from tracin.figures.thumbnails import EDGE, Cell, Grid, draw_cells, gallery, tests, thumbnail, truly
+from tracin.label_errors.reasons import parts
 
 TOP = Grid(columns=6, cell=1.75, image=1.4, lines=4)
 CANDIDATES = Grid(columns=5, cell=2.5, image=1.7, lines=8)
@@ -80,7 +81,8 @@ def mislabeled_candidates(
             f"{truly(row['label'], true_labels.get(row['train_id']))}\n"
             f"suggested {short(row['suggested_label'], width - 15)} "
             f"{row['suggested_probability']:.0%}\n"
-            f"suspicion {row['suspicion']:.2f}\n{_reasons(row['reasons'])}",
+            f"suspicion {row['suspicion']:.2f}\n"
+            f"{_reasons(row['reasons'], row['suggested_label'])}",
             VERMILION if row["suspected"] else GREY,
         )
         for row in ranked.to_dict("records")
@@ -94,12 +96,12 @@ def mislabeled_candidates(
     return gallery(title, caption, CANDIDATES, cells)
 
 
-def _reasons(reasons: str) -> str:
+def _reasons(reasons: str, suggested: str) -> str:
     """The first lines of the reasons, each reason on a line of its own."""
     lines = [
         line
-        for reason in short(reasons, 400).split("; ")
-        for line in wrapped(reason, CANDIDATES.cell - 0.15, 7.5).splitlines()
+        for reason in parts(reasons, suggested)
+        for line in wrapped(short(reason, 200), CANDIDATES.cell - 0.15, 7.5).splitlines()
     ]
     return "\n".join(lines[:REASON_LINES]) + (" …" if len(lines) > REASON_LINES else "")
 

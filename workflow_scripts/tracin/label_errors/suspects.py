@@ -11,6 +11,7 @@ from scipy.special import softmax
 from tracin.errors import UserError
 from tracin.label_errors import signals
 from tracin.label_errors.estimate import carried_over, joint_shares, shares_by, true_class, weight
+from tracin.label_errors.reasons import reasons
 
 EVIDENCE = ["opponents", "proponents", "neighbours"]
 LISTS = ["other_labels", *EVIDENCE]
@@ -129,7 +130,7 @@ def suspect_table(
     front["suspicion"] = (-np.expm1(-scores)).astype(np.float32)
     front["reviewed"] = reviewed
     order = np.lexsort((front["train_id"], -scores, reviewed))
-    front["reasons"] = _reasons(joined, front, signals.own(probabilities, labels))
+    front["reasons"] = reasons(joined, front, signals.own(probabilities, labels))
     others = pd.Series(other_labels(probabilities, labels, suggested, names), name="other_labels")
     parts = [front, joined[signal_names(joined)], others, joined[EVIDENCE]]
     table = pd.concat(parts, axis=1).iloc[order]
@@ -154,36 +155,3 @@ def other_labels(
             names[row[keep]][:OTHERS].tolist() for row, keep in zip(order, other, strict=True)
         ]
     return found
-
-
-def _reasons(joined: pd.DataFrame, front: pd.DataFrame, given: np.ndarray) -> list[str]:
-    """What accuses each image, in words, [n]; nothing where no signal speaks against the label.
-
-    `given` [n] is the probability of the label, beside the suggested one's in `front`.
-    """
-    other = front["suggested_probability"].to_numpy()
-    suggested = front["suggested_label"].to_list()
-    neighbours = joined["neighbours"].map(len).to_numpy()
-    differing = np.rint(joined["neighbour_labels"].to_numpy() * neighbours).astype(int)
-    opposition = joined["opposition"].to_numpy()
-    holds = {
-        "the network prefers {suggested} ({other:.0%} to {given:.0%})": other > given,
-        "{differing} of its {neighbours} nearest neighbours have another label": (
-            2 * differing > neighbours
-        ),
-        "another class led on average over training": joined["area_under_margin"].to_numpy() > 0,
-        "other training images oppose it strongly": opposition > np.quantile(opposition, 0.95),
-        "it raises the loss of validation images of its class": (
-            joined["influence_on_own_class"].to_numpy() > 0
-        ),
-    }
-    return [
-        "; ".join(text for text, rows in holds.items() if rows[row]).format(
-            suggested=suggested[row],
-            other=other[row],
-            given=given[row],
-            differing=differing[row],
-            neighbours=neighbours[row],
-        )
-        for row in range(len(joined))
-    ]

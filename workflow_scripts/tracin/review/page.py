@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tracin.label_errors.reasons import parts
 from tracin.review.corrections import COLUMNS
 from tracin.review.thumbnails import embed
 
@@ -24,6 +25,8 @@ SCRIPTS = ("decisions.js", "rows.js", "view.js", "page.js", "files.js", "keys.js
 EVIDENCE = ("proponents", "opponents", "neighbours")
 # Thumbnails per kind of evidence, and test mistakes, shown for one suspect.
 SHOWN = 6
+# What a share below one is rounded to at most: one is said of what is certain.
+MOST = 0.9999
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def _items(
 ) -> list[dict[str, Any]]:
     """One entry per suspect; a signal is given as the share of the images that it exceeds."""
     signals = signal_columns(data.suspects)
-    shares = data.suspects[signals].rank(pct=True).loc[top.index].round(4)
+    shares = exceeded(data.suspects[signals]).loc[top.index]
     facts = data.manifest.set_index("sample_id")
     items = []
     for index, row in zip(top.index, top.to_dict("records"), strict=True):
@@ -158,7 +161,7 @@ def _items(
                 "probability": _number(row["suggested_probability"]),
                 "others": list(row["other_labels"]),
                 "suspicion": _number(row["suspicion"]),
-                "reasons": [part for part in str(row["reasons"] or "").split("; ") if part],
+                "reasons": parts(str(row["reasons"] or ""), row["suggested_label"]),
                 "signals": {name: share for name, share in known.items() if share == share},
                 **{kind: _ids(row.get(kind)) for kind in EVIDENCE},
                 "mistakes": mistakes.get(sample, []),
@@ -167,8 +170,17 @@ def _items(
     return items
 
 
+def exceeded(signals: pd.DataFrame) -> pd.DataFrame:
+    """The share of the images whose signal is lower, for each image and signal [n, signals]."""
+    lower = signals.rank(method="min") - 1
+    return (lower / signals.count()).round(4).clip(upper=MOST)
+
+
 def _number(value: Any) -> float | None:
-    return round(float(value), 4) if pd.notna(value) else None
+    if pd.isna(value):
+        return None
+    rounded = round(float(value), 4)
+    return rounded if rounded < 1 or value >= 1 else MOST
 
 
 def _ids(values: Any) -> list[int]:

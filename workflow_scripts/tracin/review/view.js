@@ -1,7 +1,12 @@
 // What is seen. Text is only ever set as text, so that a name can't become markup.
 
 const byId = (id) => document.getElementById(id);
-const percent = (share) => `${(100 * share).toFixed(share > 0.995 && share < 1 ? 1 : 0)}%`;
+/** A share in percent; nothing below one is said to be all. */
+function percent(share) {
+  if (share < 0.99 || share === 1) return `${(100 * share).toFixed(0)}%`;
+  return `${(Math.floor(1000 * share + 1e-6) / 10).toFixed(1)}%`;
+}
+
 const LAST = 20; // decisions that say whether going on is worth it
 const MOST = 2000; // as much as review.top_n may be
 const NAMES = {
