@@ -85,6 +85,9 @@ def test_unknown_class_is_said_and_decides_nothing(opened: Opener) -> None:
     press(page, "Enter")
     assert page.inner_text("#class-problem") == "No class has this name."
     assert page.get_attribute("#class-name", "aria-invalid") == "true"
+    press(page, "Escape", "j")
+    assert page.get_attribute("#class-name", "aria-invalid") is None
+    press(page, "k", "c")
     press(page, "Escape", "Enter")
     assert states(page)[0] == "relabelled"
 
@@ -130,9 +133,12 @@ def test_other_data_starts_afresh(opened: Opener) -> None:
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 1280, "height": 800}])
 def test_everything_fits_and_is_named(opened: Opener, viewport: dict[str, int]) -> None:
     data = review_data(classes=[*CLASSES, "w" * 90], paths=[*PATHS, "p" * 200])
-    page = opened(data, viewport)
+    reasons = [f"the network prefers {name} (97% to 2%)" for name in data.suspects.suggested_label]
+    page = opened(replace(data, suspects=data.suspects.assign(reasons=reasons)), viewport)
+    fits = "[document.documentElement, byId('detail')].every(e => e.scrollWidth <= e.clientWidth)"
     for _ in range(12):
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        press(page, "Enter", "k")
+        assert page.evaluate(fits), page.inner_text("#suggestion")
         press(page, "j")
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll('button, input, select, textarea, summary')]
@@ -237,6 +243,7 @@ def test_what_an_earlier_review_changed_says_nothing_about_going_on(opened: Open
     [
         (0, "None of the 20 labels is estimated to be wrong."),
         (20, "reviewing the first 20 is worth it."),
+        (1, "About 1 of 20 labels is estimated to be wrong; reviewing the first is worth it."),
         (21, "Set review.top_n to see more of them here."),
     ],
 )

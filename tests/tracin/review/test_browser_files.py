@@ -74,6 +74,8 @@ def test_rows_taken_out_of_the_file_are_gone(opened: Opener, tmp_path: Path) -> 
     press(page, "Home", "j", "Space")
     page = opened(review_data(name="corrected", corrections=table.tail(2)))
     assert states(page)[:5] == ["undecided", "kept", "removed", "removed", "undecided"]
+    heads = page.locator("#loaded th").all_inner_texts()
+    assert heads == ["Line", "Image", "Here", "In data/corrections.csv"]
     cells = page.locator("#loaded-rows td").all_inner_texts()
     assert cells == ["", "cat/1.png", "keep cow", "undecided"]
     page.click("#take-file")
@@ -110,6 +112,7 @@ def test_loading_goes_on_and_lists_conflicts(opened: Opener, tmp_path: Path) -> 
     page.set_input_files("#file", path)
     page.wait_for_selector("#loaded[open]")
     assert page.inner_text("#loaded-title") == "2 decisions loaded, 1 not"
+    assert page.inner_text("#loaded th:last-child") == "In the file"
     cells = page.locator("#loaded-rows td").all_inner_texts()
     assert cells == ["3", "cat/1.png", "keep cow", "remove"]
     page.click("#keep-mine")

@@ -41,17 +41,20 @@ async function load() {
   }
 }
 
-function listConflicts({ taken, conflicts, step }) {
+/** List what was not taken over from a file, and let the person choose where it says otherwise. */
+function listConflicts({ taken, conflicts, step }, source = "the file") {
   const open = conflicts.filter(({ fault }) => !fault);
   byId("loaded-title").textContent = `${counted(taken)} loaded, ${conflicts.length} not`;
   byId("loaded-text").textContent = open.length
-    ? "Where the file says otherwise, nothing was changed so far."
+    ? `Where ${source} says otherwise, nothing was changed so far.`
     : "These rows don't fit this page's images.";
   byId("loaded-rows").replaceChildren(
     ...conflicts.map(({ line, path, decision, here, fault }) =>
       element("tr", {}, ...[String(line), path, view.outcomeWords(here), fault ?? view.outcomeWords(decision)].map((text) => element("td", {}, text))),
     ),
   );
+  byId("loaded-source").textContent = `In ${source}`;
+  byId("take-file").textContent = `Take ${source}'s`;
   byId("keep-mine").textContent = open.length ? "Leave as it is here" : "Close";
   byId("take-file").hidden = open.length === 0;
   const dialog = byId("loaded");

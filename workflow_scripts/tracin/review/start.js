@@ -90,6 +90,6 @@ choose(data.items.find((item) => decisions.stateOf(item) === "undecided") ?? dat
 focusList();
 if (decisions.disputed.length) {
   const left = decisions.disputed.filter(({ decision }) => decision).length;
-  listConflicts({ taken: decisions.given.size - left, conflicts: decisions.disputed });
+  listConflicts({ taken: decisions.given.size - left, conflicts: decisions.disputed }, "data/corrections.csv");
 }
 document.body.dataset.ready = "true";

@@ -1,6 +1,7 @@
 // What is seen. Text is only ever set as text, so that a name can't become markup.
 
 const byId = (id) => document.getElementById(id);
+
 /** A share in percent; nothing below one is said to be all. */
 function percent(share) {
   if (share < 0.99 || share === 1) return `${(100 * share).toFixed(0)}%`;
@@ -112,7 +113,9 @@ class View {
 
   cutWords({ estimated_errors: errors, images, suggested_cut: cut }, shown) {
     if (cut === 0) return [`None of the ${images} labels is estimated to be wrong.`];
-    const words = [`About ${errors} of ${images} labels are estimated to be wrong; reviewing the first ${cut} is worth it.`];
+    const are = errors === 1 ? "is" : "are";
+    const first = cut === 1 ? "the first" : `the first ${cut}`;
+    const words = [`About ${errors} of ${images} labels ${are} estimated to be wrong; reviewing ${first} is worth it.`];
     if (cut > shown && shown < MOST) words.push("Set review.top_n to see more of them here.");
     else if (cut > shown) words.push("A page shows no more: correct these, run corrected, and go on with its page.");
     return words;
@@ -154,6 +157,7 @@ class View {
     byId("keep-text").replaceChildren("Keep ", isolated(item.label));
     byId("note").value = this.decisions.notes.get(item.path) ?? "";
     byId("class-name").value = "";
+    byId("class-name").removeAttribute("aria-invalid");
     byId("class-problem").textContent = "";
     this.showState(item);
     const reasons = item.reasons.length ? item.reasons : ["no single signal stands out"];
