@@ -1,5 +1,6 @@
 """The summary: its numbers, its next steps, and that names in it stay text."""
 
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,19 @@ def found(
     )
 
 
+SPREAD = ("mean", "min", "max")
+
+
 class Tags(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.tags: list[str] = []
+        self.attributes: list[dict[str, str | None]] = []
         self.text = ""
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.attributes.append(dict(attrs))
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -161,6 +167,34 @@ def test_names_are_text_in_markdown() -> None:
     assert row.count("|") - row.count("\\|") == 5
     assert "`snakemake --cores all corrected`" in text
     assert "- cat looks like dog: 9" in text
+
+
+@pytest.mark.parametrize("text", [lambda found: " ".join(page(found).text.split()), markdown])
+def test_what_is_nearly_all_is_not_all(text: Callable[[dict[str, Any]], str]) -> None:
+    summary = found(errors=ERRORS | {"estimated_share": 0.9996, "images": 1293})
+    summary["accuracy"] = {"mean": 0.99974, "min": 0.9996, "max": 0.99999}
+    summary["runs"] = [summary["runs"][0] | {"accuracy": 0.99999, "images": 12000}] * 2
+    said = text(summary)
+    assert "99.9% of the test images" in said and "from 99.9% to 99.9%" in said
+    assert "120 of 1,293 training labels (99.9%)" in said
+    assert "0.9999" in said and "12,000" in said
+    assert "100.0%" not in said and "1.0000" not in said
+    assert "100.0% of the test" in text(summary | {"accuracy": dict.fromkeys(SPREAD, 1.0)})
+
+
+def test_the_page_leads_to_the_review_page_and_names_its_parts() -> None:
+    parsed = page(found(errors=ERRORS))
+    assert [more["href"] for more in parsed.attributes if "href" in more] == ["review/index.html"]
+    assert {more["alt"] for more in parsed.attributes if "alt" in more} == {
+        "training image labelled cat"
+    }
+    heads = [more for tag, more in zip(parsed.tags, parsed.attributes, strict=True) if tag == "th"]
+    assert heads and all(more["scope"] == "col" for more in heads)
+    assert "main" in parsed.tags
+    # Labels and paths keep the direction of what stands around them: of one pair of classes that is
+    # confused, of five suggested labels, of five harmful images.
+    assert parsed.tags.count("bdi") == 2 + 2 * 5 + 2 * 5
+    assert not any("href" in more for more in page(found()).attributes)
 
 
 def test_nothing_wrong_is_said() -> None:

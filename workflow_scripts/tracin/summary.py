@@ -13,6 +13,8 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
+from tracin.units import percent, share
+
 HARMFUL = 5
 PAIRS = 5
 THUMBNAIL = 96
@@ -128,11 +130,11 @@ def _next_steps(
 
 def _short(found: dict[str, Any]) -> list[str]:
     """The summary in a few lines, for the end of a run, which adds the next steps."""
-    accuracy, runs = found["accuracy"], found["runs"]
+    accuracy, runs = share(found["accuracy"]["mean"], 3), found["runs"]
     several = f", mean of {len(runs)} runs" if len(runs) > 1 else ""
     wrong = sum(run["mispredictions"]["test"] for run in runs) / len(runs)
     lines = [
-        f"{found['label_set']}: test accuracy {accuracy['mean']:.3f} on {runs[0]['images']:,} "
+        f"{found['label_set']}: test accuracy {accuracy} on {runs[0]['images']:,} "
         f"images{several}; {wrong:,.4g} mispredicted"
     ]
     if found["planted_noise"]:
@@ -153,6 +155,7 @@ def render_html(template: str, found: dict[str, Any], pixels: np.ndarray) -> str
         row["train_id"]: png_uri(pixels[row["train_id"]]) for row in found["most_harmful"]
     }
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.globals |= {"percent": percent, "share": share}
     return environment.from_string(template).render(found, thumbnails=thumbnails)
 
 
@@ -161,6 +164,7 @@ def render_markdown(template: str, found: dict[str, Any]) -> str:
     environment = Environment(
         finalize=_escaped, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
+    environment.globals |= {"percent": percent, "share": share}
     return environment.from_string(template).render(found)
 
 

@@ -1,4 +1,4 @@
-"""Durations and sizes for people."""
+"""Durations, sizes and shares for people."""
 
 from __future__ import annotations
 
@@ -17,3 +17,14 @@ def size(count: float) -> str:
         if count >= scale:
             return f"{count / scale:,.1f} {unit}"
     return f"{count / 1e3:,.0f} kB" if count else ""
+
+
+def share(part: float, digits: int = 4) -> str:
+    """A share as a number; nothing below one is said to be all."""
+    most = 1 - 10**-digits if part < 1 else 1
+    return f"{min(part, most):.{digits}f}"
+
+
+def percent(part: float) -> str:
+    """A share in percent, as `share` says it."""
+    return f"{min(100 * part, 99.9 if part < 1 else 100):.1f}%"
