@@ -145,6 +145,19 @@ def test_confusion_names_do_not_overlap(count: int) -> None:
     assert_apart(canvas, list(axes.texts))
 
 
+@pytest.mark.parametrize("letter", "nW")
+@pytest.mark.parametrize("count", [2, 3, 5, 10, 40])
+def test_confusion_of_long_names_is_whole(count: int, letter: str) -> None:
+    named = [f"{i:02d}{letter * 24}" for i in range(count)]
+    canvas = draw(confusion_figure(np.eye(count, dtype=int), named, 40))
+    figure = canvas.figure
+    drawn = figure.get_tightbbox(canvas.get_renderer())
+    page = figure.bbox_inches
+    assert drawn.x0 >= 0 and drawn.y0 >= 0 and drawn.x1 <= page.x1 and drawn.y1 <= page.y1
+    matrix = figure.axes[0].get_window_extent()
+    assert matrix.height > 0.9 * 72 and matrix.height == pytest.approx(matrix.width)
+
+
 def test_confusion_of_rows_is_normalised() -> None:
     figure = confusion_figure(np.array([[3, 1], [0, 0]]), ["a", "b"], 2)
     shares = figure.axes[0].images[0].get_array()

@@ -3,6 +3,8 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from tracin.crossref import most_confused
 from tracin.figures.style import of_all, sentence, short, styled
@@ -28,18 +30,19 @@ def confusion_figure(matrix: np.ndarray, classes: list[str], most: int) -> Figur
     counts, shares = counts[np.ix_(shown, shown)], shares[np.ix_(shown, shown)]
     cell = float(np.clip(9 / len(shown), 0.24, 0.8))
     names = [short(classes[index], NAME_LENGTH) for index in shown]
-    margin = 0.075 * max(len(name) for name in names)
+    margin = max(map(_width, names))
     side = max(cell * len(shown), 1.8)
+    left_out = of_all(len(shown), len(classes))
+    above = 1.7 if left_out else 1.5  # title and axis label
     figure = Figure(
-        figsize=(max(side + margin + 1.6, 4.6), side + margin + 1.3),
-        layout="constrained",
+        figsize=(max(side + margin + 1.6, 4.6), side + margin + above),
+        layout="compressed",  # which leaves room for names beside axes whose cells are square
     )
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02)
     bar.set_label("share of the row")
-    _name_axes(axes, names, side / len(names))
-    left_out = of_all(len(shown), len(classes))
+    _name_axes(axes, names, upright=margin > side / len(names), size=8 if cell > 0.3 else 7)
     figure.suptitle(
         "Confusion matrix of the test images:\noff the diagonal are mistakes"
         + (f"\n({left_out})" if left_out else "")
@@ -49,9 +52,13 @@ def confusion_figure(matrix: np.ndarray, classes: list[str], most: int) -> Figur
     return figure
 
 
-def _name_axes(axes: Axes, names: list[str], cell: float) -> None:
-    size = 8 if cell > 0.3 else 7
-    upright = max(len(name) for name in names) * 0.08 > cell
+def _width(name: str) -> float:
+    """Inches that a name takes in the largest size, and a little room."""
+    width, _, _ = text_to_path.get_text_width_height_descent(name, FontProperties(size=8), False)
+    return float(width) / 72 + 0.08
+
+
+def _name_axes(axes: Axes, names: list[str], upright: bool, size: int) -> None:
     positions = range(len(names))
     axes.set_xticks(positions, names, rotation=90 if upright else 0, fontsize=size)
     axes.set_yticks(positions, names, fontsize=size)
