@@ -125,7 +125,7 @@ class Decisions {
       this.byPath = new Map(saved.decisions.map((decision) => [decision.path, decision]));
       this.notes = new Map(saved.notes);
       this.history = saved.history;
-      this.known = new Map(saved.known.map(([path, said]) => [path, remembered(said)]));
+      this.known = new Map((saved.known ?? []).map(([path, said]) => [path, remembered(said)]));
       return true;
     } catch {
       return false;

@@ -47,7 +47,7 @@ function listConflicts({ taken, conflicts, step }, source = "the file") {
   byId("loaded-title").textContent = `${counted(taken)} loaded, ${conflicts.length} not`;
   byId("loaded-text").textContent = open.length
     ? `Where ${source} says otherwise, nothing was changed so far.`
-    : "These rows don't fit this page's images.";
+    : "These rows can't be used.";
   byId("loaded-rows").replaceChildren(
     ...conflicts.map(({ line, path, decision, here, fault }) =>
       element("tr", {}, ...[String(line), path, view.outcomeWords(here), fault ?? view.outcomeWords(decision)].map((text) => element("td", {}, text))),
