@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Sampler, default_collate
 
+from tracin.mapped import let_go
 from tracin.tensors import constant
 from tracin.vision import v2
 
@@ -95,6 +96,7 @@ def read_batch(
     else:
         crop = pixels[ids, top : top + input_size, left : left + input_size]
         batch = torch.from_numpy(np.ascontiguousarray(crop))
+    let_go(pixels[ids.min() : ids.max() + 1])
     return batch.permute(0, 3, 1, 2)
 
 
@@ -127,9 +129,11 @@ class TrainingImages(Dataset[tuple[Tensor, int, int]]):
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int, int]:
         position, seed = item
+        image = self.pixels[self.ids[position]]
         # Seeding each sample makes the result independent of the number of loader workers.
         with _seeded(seed):
-            view = self.view(self.pixels[self.ids[position]])
+            view = self.view(image)
+        let_go(image)
         return view, int(self.labels[position]), position
 
 

@@ -10,13 +10,18 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
+from tracin.mapped import let_go
+
 BITS = 64
 
 
 def picture_hashes(pixels: np.ndarray) -> np.ndarray:
     """Perceptual hash of each image: bool [n, 64], from uint8 [n, H, W, 3]."""
-    hashes = (phash(Image.fromarray(image)).hash.ravel() for image in tqdm(pixels, desc="hash"))
-    return np.stack(list(hashes))
+    hashes = []
+    for image in tqdm(pixels, desc="hash"):
+        hashes.append(phash(Image.fromarray(image)).hash.ravel())
+        let_go(image)
+    return np.stack(hashes)
 
 
 def close_pairs(hashes: np.ndarray, most: int) -> np.ndarray:
