@@ -5,7 +5,6 @@ import shlex
 import shutil
 import sys
 from functools import cache
-from glob import glob
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -102,9 +101,8 @@ def weights_stamp():
 def gpu():
     """GPUs of a job that can use one."""
     device = config["compute"]["device"]
-    # Containers often lack the command.
-    found = shutil.which("nvidia-smi") or glob("/dev/nvidia[0-9]*")
-    return 1 if device == "cuda" or (device == "auto" and found) else 0
+    found = device == "auto" and shutil.which("nvidia-smi") is not None
+    return 1 if device == "cuda" or found else 0
 
 
 def shards(split):
