@@ -96,7 +96,7 @@ def read_batch(
     else:
         crop = pixels[ids, top : top + input_size, left : left + input_size]
         batch = torch.from_numpy(np.ascontiguousarray(crop))
-    let_go(pixels[ids.min() : ids.max() + 1])
+    let_go(pixels[np.min(ids) : np.max(ids) + 1])
     return batch.permute(0, 3, 1, 2)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,10 @@ from tracin.images import Augmentation, TrainingImages, collate, start_method
 from tracin.inference import forward, passes, sharers
 from tracin.label_errors.views import Views
 from tracin.memory import halving
+from tracin.model import final_linear
 from tracin.samples import Samples
 
+Passes = Iterator[tuple[slice, Tensor, Tensor]]
 JOINED = 16  # batches whose results are copied from a GPU at once
 
 
@@ -63,24 +65,38 @@ def see(
 
     def by(size: int) -> Views:
         smaller = replace(viewing, batch_size=size)
-        plain, features = _pass(model, pixels, samples.ids, smaller, device)
-        probabilities, count = plain.clone(), 1
-        mirrored = [pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else []
-        for source in [*mirrored, *range(viewing.random)]:
-            if isinstance(source, int):
-                seen = _random_pass(model, pixels, samples, smaller, source, device)
-            else:
-                seen = _pass(model, source, samples.ids, smaller, device)
-            probabilities += seen[0]
-            features += seen[1]
-            count += 1
-        for network, source in product(earlier, [pixels, *mirrored]):
-            probabilities += _pass(network, source, samples.ids, smaller, device)[0]
-            count += 1
-        unit = torch.nn.functional.normalize(features, dim=1)
-        return Views(samples.ids, (probabilities / count).numpy(), plain.numpy(), unit.numpy())
+        return _averaged(model, pixels, samples, smaller, device, earlier)
 
     return halving(viewing.batch_size, by)
+
+
+def _averaged(
+    model: torch.nn.Module,
+    pixels: np.ndarray,
+    samples: Samples,
+    viewing: Viewing,
+    device: torch.device,
+    earlier: Sequence[torch.nn.Module],
+) -> Views:
+    """What `see` says, in batches of the size that `viewing` has."""
+    still = [pixels, pixels[:, :, ::-1]] if viewing.augmentation.horizontal_flip else [pixels]
+    # None of the passes has begun: each does when what it sees is added.
+    first, *others = [_pass(model, view, samples.ids, viewing, device) for view in still]
+    for number in range(viewing.random):
+        others.append(_random_pass(model, pixels, samples, viewing, number, device))
+    before = [_pass(net, view, samples.ids, viewing, device) for net in earlier for view in still]
+    final = final_linear(model)
+    probabilities = torch.zeros(len(samples), final.out_features)
+    features = torch.zeros(len(samples), final.in_features)
+    _add(first, probabilities, features)
+    plain = probabilities.clone()
+    for seen in others:
+        _add(seen, probabilities, features)
+    for seen in before:
+        _add(seen, probabilities)
+    probabilities /= 1 + len(others) + len(before)
+    torch.nn.functional.normalize(features, dim=1, out=features)
+    return Views(samples.ids, probabilities.numpy(), plain.numpy(), features.numpy())
 
 
 def _pass(
@@ -89,22 +105,23 @@ def _pass(
     ids: np.ndarray,
     viewing: Viewing,
     device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """Probabilities [n, classes] and final inputs [n, d] of the centre crops."""
+) -> Passes:
+    """Passes of the centre crops."""
     size, batch_size = viewing.input_size, viewing.batch_size
-    return _gathered(forward(model, pixels, ids, size, batch_size, device, viewing.precision))
+    return forward(model, pixels, ids, size, batch_size, device, viewing.precision)
 
 
-def _gathered(seen: Iterator[tuple[slice, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Probabilities and final inputs of all batches, on the CPU."""
-    kept: list[tuple[Tensor, Tensor]] = []
+def _add(seen: Passes, probabilities: Tensor, features: Tensor | None = None) -> None:
+    """Add what passes see to the probabilities [n, classes] and final inputs [n, d] of their rows.
+
+    In place, since the features of all images are what takes the memory.
+    """
     # A copy waits for its batch: of many at once, a GPU seldom waits for the next.
     while some := list(islice(seen, JOINED)):
-        logits = torch.cat([logits for _, logits, _ in some])
-        inputs = torch.cat([inputs for _, _, inputs in some])
-        kept.append((logits.softmax(dim=1).cpu(), inputs.cpu()))
-    probabilities, features = (torch.cat(part) for part in zip(*kept, strict=True))
-    return probabilities, features
+        rows = slice(some[0][0].start, some[-1][0].stop)
+        probabilities[rows] += torch.cat([logits for _, logits, _ in some]).softmax(dim=1).cpu()
+        if features is not None:
+            features[rows] += torch.cat([inputs for _, _, inputs in some]).cpu()
 
 
 def _random_pass(
@@ -114,8 +131,8 @@ def _random_pass(
     viewing: Viewing,
     seed: int,
     device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """The same of one random view of each sample, whatever the batches."""
+) -> Passes:
+    """Passes of one random view of each sample, the same whatever the batches."""
     # What is painted over can't be seen.
     augmentation = replace(viewing.augmentation, erasing=0.0)
     images = TrainingImages(pixels, samples.ids, samples.labels, augmentation, viewing.input_size)
@@ -130,8 +147,5 @@ def _random_pass(
         collate_fn=collate,
         pin_memory=device.type == "cuda",
     )
-    return _gathered(
-        passes(
-            model, loader, len(loader), lambda batch: batch[0], threads, device, viewing.precision
-        )
-    )
+    count = len(loader)
+    return passes(model, loader, count, lambda batch: batch[0], threads, device, viewing.precision)

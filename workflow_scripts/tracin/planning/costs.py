@@ -162,7 +162,8 @@ class Costs:
         return Cost(
             seconds=images * passes,
             disk=images * (2 * self.data.classes * FLOAT + features / 2),
-            host=images * (3 * features + 4 * self.data.classes * FLOAT),
+            # Features and what is written of them; probabilities of the plain view and of all.
+            host=images * (2 * features + 4 * self.data.classes * FLOAT),
             device=self._forward(images) + self.network.weights,
         )
 
