@@ -1,5 +1,7 @@
 """Tables of the strongest influences, without the tiles that they come from."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from tracin.errors import UserError
 from tracin.topk import KINDS, as_arrays, merge_topk, with_classes
 
 
-def lists(test_id: int, train_id: list[int], influence: list[float]) -> pd.DataFrame:
+def lists(test_id: int, train_id: Any, influence: Any) -> pd.DataFrame:
     """A tile's lists of one test image, in which all its training images stand twice."""
     tile = pd.DataFrame({"test_id": test_id, "train_id": train_id, "influence": influence})
     found = []
@@ -25,6 +27,25 @@ def test_tiles_are_merged_by_influence_then_id() -> None:
     scores, indices = as_arrays(merged.sample(frac=1, random_state=0))
     assert scores.tolist() == [[2, 1, -3, 1]]
     assert indices.tolist() == [[5, 1, 6, 1]]
+
+
+def test_merging_is_sorting() -> None:
+    """With many ties, both signs, two zeros, in whatever order the tiles come."""
+    random = np.random.default_rng(0)
+    values = np.array([-3e9, -2, -1e-40, -0.0, 0.0, 1e-40, 1, 1.0000001, 3e9], dtype=np.float32)
+    for k in (1, 4, 30):
+        tiles = []
+        for block in random.permutation(3):
+            ids = np.arange(10 * block, 10 * block + 10)
+            one = [lists(test, ids, random.choice(values, 10)) for test in (0, 7, 8)]
+            tiles.append(pd.concat(one, ignore_index=True).astype({"influence": np.float32}))
+        found, everything = merge_topk(tiles, k), pd.concat(tiles)
+        for (test, kind), part in everything.groupby(["test_id", "kind"], observed=True):
+            rising = [kind == "opponent", True]
+            expected = part.sort_values(["influence", "train_id"], ascending=rising)[:k]
+            own = found[(found["test_id"] == test) & (found["kind"] == kind)]
+            assert own["train_id"].tolist() == expected["train_id"].tolist()
+            assert own["rank"].tolist() == list(range(1, len(expected) + 1))
 
 
 def test_a_pair_in_two_tiles_is_refused() -> None:
