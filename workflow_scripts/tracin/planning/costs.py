@@ -25,7 +25,8 @@ LISTED_TEXT = 110  # the same as CSV, with paths
 LISTED_FRAME = 300  # the same in memory, as a pandas frame that is being written
 SUSPECT = 3300  # bytes of a training image's signals and lists, in memory
 MOST_NEIGHBOURS = 2**30  # scikit-learn's working memory
-PROBE_STEPS = 250  # of a fit, two thin products each, which take five times as long as wide ones
+PROBE_STEPS = 250  # of a fit, at most, two products each
+READING = 40  # columns of a product that take as long as to read its rows
 LIBRARIES = 2e8  # scikit-learn, SciPy and cleanlab once they are loaded
 COMPILER = 7e7  # torch's, which its optimizers load
 
@@ -229,7 +230,7 @@ class Costs:
         images, classes = self.data.splits["train"], self.data.classes
         width = min(DIRECTIONS, self.network.features)
         steps = 2 * PARTS * PROBE_STEPS  # the probe is fitted twice
-        products = images * classes * steps * 2 * 5 * width / self.factors
+        products = images * (classes + READING) * steps * 2 * width / self.factors
         others = self.settings["label_errors"]["folds"] + judges(self.settings)
         # Those of each network, all in one, a copy, and what each fit takes; then the votes.
         features = (3 * others + 5 + 2 * PARTS) * images * width * FLOAT
