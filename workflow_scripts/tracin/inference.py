@@ -68,9 +68,8 @@ def passes(
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """What `forward` yields, for the images uint8 [b, 3, H, W] that `load` makes of each item.
 
-    There are `count` items.
-
     Args:
+        count: how many items there are, for the progress bar.
         workers: threads that pass an item each, if `sharers` says so.
     """
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
