@@ -28,3 +28,10 @@ def share(part: float, digits: int = 4) -> str:
 def percent(part: float) -> str:
     """A share in percent, as `share` says it."""
     return f"{min(100 * part, 99.9 if part < 1 else 100):.1f}%"
+
+
+def whole_percent(part: float) -> str:
+    """A share in whole percent; what is not quite none, or all, is not said to be."""
+    if 0 < part < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= part < 1 else f"{part:.0%}"

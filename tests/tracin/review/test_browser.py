@@ -279,7 +279,10 @@ def test_two_thousand_suspects_fit_and_answer(opened: Opener, tmp_path: Path) ->
     """How fast they do is measured by `python -m benchmarks.review_page`."""
     estimate = {"images": 20000, "estimated_errors": 3000, "suggested_cut": 3000}
     page = opened(review_data(suspects=2000, side=224, estimate=estimate))
-    assert "A page shows no more: correct these" in page.inner_text("#estimate")
+    said = page.inner_text("#estimate")
+    assert "2,000 most suspicious" in said and "About 3,000 of 20,000 labels" in said
+    assert "the first 3,000" in said and "A page shows no more: correct these" in said
+    assert page.inner_text("#count").startswith("0 of 2,000 decided")
     assert (tmp_path / "index.html").stat().st_size < 60_000_000
     assert page.locator("[role=option]").count() == 2000
     press(page, *["Enter"] * 3)

@@ -19,6 +19,7 @@ from tracin.figures.style import (
     styled,
     wrapped,
 )
+from tracin.units import whole_percent
 
 INSPECTED = 0.2
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY_BLUE, BLACK)
@@ -43,7 +44,7 @@ def recall_curves(
         inspected, found = _curve(errors)
         at_mark = found[int(INSPECTED * len(errors))]
         width = 2.4 if number == 0 else 1.2
-        label = f"{name} ({_percent(at_mark)})"
+        label = f"{name} ({whole_percent(at_mark)})"
         style = "-" if number < len(COLOURS) else "-."
         colour = COLOURS[number % len(COLOURS)]
         axes.plot(inspected, found, style, color=colour, linewidth=width, label=label)
@@ -53,7 +54,7 @@ def recall_curves(
     axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label=f"random order ({INSPECTED:.0%})")
     axes.axvline(INSPECTED, color=GREY, linestyle=":", linewidth=1.2)
     share = first[: int(INSPECTED * len(first))].sum() / first.sum()
-    title = f"Inspecting {INSPECTED:.0%} of the images finds {_percent(share)} of wrong labels"
+    title = f"Inspecting {INSPECTED:.0%} of the images finds {whole_percent(share)} of wrong labels"
     axes.set_title(wrapped(title, 5.6, 9) + (f"\n({title_note})" if title_note else ""))
     axes.set(xlabel="training images inspected", ylabel="wrong labels found")
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
@@ -63,11 +64,6 @@ def recall_curves(
     ground = {"frameon": True, "edgecolor": "none", "framealpha": 0.9}
     axes.legend(loc="lower right", title=f"order (found in the first {INSPECTED:.0%})", **ground)
     return figure
-
-
-def _percent(share: float) -> str:
-    """Whole percent; 100% are all."""
-    return f"{int(100 * share + 1e-9) if share > 0.99 else round(100 * share)}%"
 
 
 def _curve(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

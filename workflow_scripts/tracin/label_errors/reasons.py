@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from tracin.units import whole_percent
+
 SEPARATOR = "; "
 PREFERS = "the network prefers "
 
@@ -20,7 +22,7 @@ def reasons(joined: pd.DataFrame, front: pd.DataFrame, given: np.ndarray) -> lis
     differing = np.rint(joined["neighbour_labels"].to_numpy() * neighbours).astype(int)
     opposition = joined["opposition"].to_numpy()
     holds = {
-        f"{PREFERS}{{suggested}} ({{other:.0%}} to {{given:.0%}})": other > given,
+        f"{PREFERS}{{suggested}} ({{other}} to {{given}})": other > given,
         "{differing} of its {neighbours} nearest neighbours have another label": (
             2 * differing > neighbours
         ),
@@ -33,8 +35,8 @@ def reasons(joined: pd.DataFrame, front: pd.DataFrame, given: np.ndarray) -> lis
     return [
         SEPARATOR.join(text for text, rows in holds.items() if rows[row]).format(
             suggested=suggested[row],
-            other=other[row],
-            given=given[row],
+            other=whole_percent(other[row]),
+            given=whole_percent(given[row]),
             differing=differing[row],
             neighbours=neighbours[row],
         )

@@ -8,6 +8,11 @@ function percent(share) {
   return `${(Math.floor(1000 * share + 1e-6) / 10).toFixed(1)}%`;
 }
 
+/** A count with its thousands set apart. */
+function grouped(count) {
+  return count.toLocaleString("en");
+}
+
 const LAST = 20; // decisions that say whether going on is worth it
 const MOST = 2000; // as much as review.top_n may be
 const NAMES = {
@@ -97,7 +102,7 @@ class View {
     const progress = byId("progress");
     progress.max = Math.max(1, items.length);
     progress.value = decided.length;
-    byId("count").textContent = `${decided.length} of ${items.length} decided${this.yieldWords(decided)}`;
+    byId("count").textContent = `${grouped(decided.length)} of ${grouped(items.length)} decided${this.yieldWords(decided)}`;
     byId("undo").disabled = this.decisions.history.length === 0;
     byId("save").disabled = this.decisions.byPath.size === 0;
   }
@@ -112,10 +117,10 @@ class View {
   }
 
   cutWords({ estimated_errors: errors, images, suggested_cut: cut }, shown) {
-    if (cut === 0) return [`None of the ${images} labels is estimated to be wrong.`];
+    if (cut === 0) return [`None of the ${grouped(images)} labels is estimated to be wrong.`];
     const are = errors === 1 ? "is" : "are";
-    const first = cut === 1 ? "the first" : `the first ${cut}`;
-    const words = [`About ${errors} of ${images} labels ${are} estimated to be wrong; reviewing ${first} is worth it.`];
+    const first = cut === 1 ? "the first" : `the first ${grouped(cut)}`;
+    const words = [`About ${grouped(errors)} of ${grouped(images)} labels ${are} estimated to be wrong; reviewing ${first} is worth it.`];
     if (cut > shown && shown < MOST) words.push("Set review.top_n to see more of them here.");
     else if (cut > shown) words.push("A page shows no more: correct these, run corrected, and go on with its page.");
     return words;
@@ -123,7 +128,7 @@ class View {
 
   showEstimate() {
     const { estimate, labels, items } = this.data;
-    const parts = [`Label set “${labels}”, ${items.length} most suspicious of the training images.`];
+    const parts = [`Label set “${labels}”, ${grouped(items.length)} most suspicious of the training images.`];
     if (estimate.estimated_errors !== undefined) {
       parts.push(...this.cutWords(estimate, items.length));
     }
