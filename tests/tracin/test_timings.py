@@ -21,11 +21,15 @@ def test_jobs_are_summed_by_rule_and_the_too_short_ones_counted(tmp_path: Path) 
         "rule": ["tile", "merge"],
         "jobs": [3, 1],
         "seconds": [30.1, 1.0],
-        "share": [0.968, 0.032],
+        "share": [0.9678, 0.0322],
         "longest_seconds": [20.0, 1.0],
         "cpu_seconds": [17.0, 0.0],
         "peak_memory_mb": [900.0, float("nan")],
     }
     pd.testing.assert_frame_equal(found, pd.DataFrame(expected))
-    page = render_timings(TEMPLATE.read_text(encoding="utf-8"), "original", found)
+    template = TEMPLATE.read_text(encoding="utf-8")
+    page = render_timings(template, "original", found)
     assert "<td>30 s</td>" in page and "<td>943.7 MB</td>" in page and "nan" not in page
+    assert "<td>97%</td>" in page
+    short = render_timings(template, "original", found.assign(share=0.004))
+    assert "<td>&lt;1%</td>" in short

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
-from tracin.units import duration, size
+from tracin.units import duration, size, whole_percent
 
 
 def timing_table(files: Mapping[str, Sequence[Path | str]]) -> pd.DataFrame:
@@ -37,13 +37,13 @@ def timing_table(files: Mapping[str, Sequence[Path | str]]) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows).sort_values("seconds", ascending=False, ignore_index=True)
     share = table["seconds"] / table["seconds"].sum()
-    table.insert(3, "share", share.round(3))
+    table.insert(3, "share", share.round(4))
     return table.round({"seconds": 1, "longest_seconds": 1, "cpu_seconds": 1, "peak_memory_mb": 0})
 
 
 def render_timings(template: str, label_set: str, table: pd.DataFrame) -> str:
     """The table of `timing_table` as a page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.globals |= {"duration": duration, "size": size}
+    environment.globals |= {"duration": duration, "size": size, "whole_percent": whole_percent}
     page = environment.from_string(template)
     return page.render(label_set=label_set, rows=table.to_dict("records"))

@@ -23,6 +23,7 @@ from tracin.figures.style import (
 )
 from tracin.figures.thumbnails import EDGE, Cell, Grid, draw_cells, gallery, tests, thumbnail, truly
 from tracin.label_errors.reasons import parts
+from tracin.units import whole_percent
 
 TOP = Grid(columns=6, cell=1.75, image=1.4, lines=4)
 CANDIDATES = Grid(columns=5, cell=2.5, image=1.7, lines=8)
@@ -80,7 +81,7 @@ def mislabeled_candidates(
             f"{row['rank']}. label {short(row['label'], width - 10)}"
             f"{truly(row['label'], true_labels.get(row['train_id']))}\n"
             f"suggested {short(row['suggested_label'], width - 15)} "
-            f"{row['suggested_probability']:.0%}\n"
+            f"{whole_percent(row['suggested_probability'])}\n"
             f"suspicion {row['suspicion']:.2f}\n"
             f"{_reasons(row['reasons'], row['suggested_label'])}",
             VERMILION if row["suspected"] else GREY,

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from tracin.figures.style import VERMILION, sentence, short
 from tracin.figures.thumbnails import Cell, Grid, gallery
+from tracin.units import whole_percent
 
 GRID = Grid(columns=6, cell=1.65, image=1.35, lines=3)
 NO_MISTAKES = "Every test image was predicted as labelled: no mistake to show."
@@ -31,7 +32,7 @@ def mispredictions_grid(mispredictions: pd.DataFrame, pixels: np.ndarray, count:
         Cell(
             pixels[int(mistake["sample_id"])],
             f"label {short(mistake['label'])}\npredicted\n"
-            f"{short(mistake['predicted'])} {mistake['confidence']:.0%}",
+            f"{short(mistake['predicted'])} {whole_percent(mistake['confidence'])}",
             VERMILION,
             1.2,
         )

@@ -18,6 +18,7 @@ from tracin.figures.style import (
     write,
 )
 from tracin.figures.thumbnails import Cell, thumbnail, truly
+from tracin.units import whole_percent
 
 IMAGE, CELL, TEXT, GAP, EDGE = 1.25, 1.5, 0.58, 0.3, 0.2
 ROW = TEXT + IMAGE + 0.15
@@ -57,7 +58,7 @@ def explained_mistakes(
         sample = int(mistake["sample_id"])
         text = (
             f"label {short(mistake['label'])}{truly(*known.loc[sample])}\n"
-            f"predicted\n{short(mistake['predicted'])} {mistake['confidence']:.0%}"
+            f"predicted\n{short(mistake['predicted'])} {whole_percent(mistake['confidence'])}"
         )
         thumbnail(figure, Cell(pixels[sample], text, BLACK, 3), EDGE, top + TEXT, IMAGE)
         for side, colour in ((1, GREEN), (-1, VERMILION)):

@@ -15,6 +15,7 @@ from matplotlib.ticker import (
 
 from tracin.crossref import signed
 from tracin.figures.style import BLUE, GREEN, GREY, VERMILION, of_all, say, short
+from tracin.units import whole_percent
 
 NAME_LENGTH = 26
 MOST_DECADES = 5
@@ -22,6 +23,7 @@ BINS = 60
 UNLISTED = "#CCCCCC"
 # Powers of ten as people read them: 0.01, 10, -100.
 PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+COUNTS = FuncFormatter(lambda value, _: f"{value:,.12g}")
 NO_INFLUENCE = "No influence of either sign is listed."
 KINDS = (("proponent", 1, GREEN, "o"), ("opponent", -1, VERMILION, "s"))
 
@@ -49,6 +51,7 @@ def distribution(axes: Axes, topk: pd.DataFrame) -> None:
     axes.xaxis.set_major_formatter(PLAIN)
     axes.tick_params(axis="x", labelrotation=90 if largest / threshold > 1000 else 0)
     axes.set(xlabel="influence (symmetric log)", ylabel="pairs of images")
+    axes.yaxis.set_major_formatter(COUNTS)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0))
     axes.margins(y=0.25)
 
@@ -108,7 +111,7 @@ def opponent_share(axes: Axes, shares: pd.DataFrame) -> None:
     edges = np.linspace(0, 1, 21)
     for name, values, colour, line in present:
         counts, _ = np.histogram(values, edges)
-        label = f"{len(values):,} {name}: {values.mean():.0%} on average"
+        label = f"{len(values):,} {name}: {whole_percent(values.mean())} on average"
         axes.stairs(
             counts / len(values), edges, color=colour, linestyle=line, linewidth=1.8, label=label
         )
@@ -121,7 +124,8 @@ def opponent_share(axes: Axes, shares: pd.DataFrame) -> None:
     # The legend's room above is no share.
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
     axes.margins(y=0.3)
-    axes.legend(loc="upper right")
+    # The lines of the means run through it.
+    axes.legend(loc="upper right", frameon=True, edgecolor="none", framealpha=0.9)
 
 
 def most_listed(axes: Axes, counted: pd.DataFrame, count: int = 15) -> None:
@@ -150,6 +154,7 @@ def most_listed(axes: Axes, counted: pd.DataFrame, count: int = 15) -> None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    axes.xaxis.set_major_formatter(COUNTS)
     axes.set(xlabel="test images whose list it is in", ylabel="label and id of the image")
 
 
