@@ -104,7 +104,7 @@ def report(
     write_json(result, target / "label_errors.json")
     curves = {r.name: r.ordered_errors() for r in found if r.drawn}
     others = [r.ordered_errors() for r in found if not r.drawn]
-    note = f"{wrong} wrong labels of {len(found[0].wrong)}"
+    note = f"{wrong:,} wrong labels of {len(found[0].wrong):,}"
     save(recall_curves(curves, note, others), target / "label_errors.png")
 
 

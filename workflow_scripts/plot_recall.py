@@ -12,7 +12,7 @@ curves = errors_in_order(
 )
 if curves:
     wrong = next(iter(curves.values())).sum()
-    note = f"{wrong} planted wrong labels" if snakemake.params.planted > 0 else ""
+    note = f"{wrong:,} planted wrong labels" if snakemake.params.planted > 0 else ""
     figure = recall_curves(curves, note)
 else:
     figure = sentence(
