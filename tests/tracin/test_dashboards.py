@@ -193,6 +193,8 @@ def test_candidates_say_why() -> None:
     said = texts(figure)
     assert "suspicion 0.99" in said and "88%" in said and "(truly " in said
     assert "a high loss in the last epochs" in said and "2 are suspected" in said
+    nearly = suspects(1).assign(suggested_probability=0.999)
+    assert ">99%" in texts(mislabeled_candidates(nearly, truth, pixels(), 6))
     assert "No training label" in texts(mislabeled_candidates(suspects(0), truth, pixels(), 6))
 
 

@@ -198,6 +198,13 @@ def test_empty_mispredictions_are_said() -> None:
     assert "no mistake" in texts(figure)
 
 
+def test_a_confidence_is_not_rounded_to_all() -> None:
+    sure = mistakes().assign(confidence=0.999)
+    explained = explained_mistakes(sure, topk(), manifest(), pixels(), 2, 2)
+    for figure in (mispredictions_grid(sure, pixels(), 5), explained):
+        assert ">99%" in texts(figure) and "100%" not in texts(figure)
+
+
 @pytest.mark.parametrize(("rows", "per_row"), [(1, 1), (3, 3), (4, 5)])
 def test_mistakes(rows: int, per_row: int) -> None:
     figure = explained_mistakes(mistakes(), topk(), manifest(), pixels(), rows, per_row)
@@ -236,6 +243,9 @@ def test_recall() -> None:
     assert legend is not None
     names = [text.get_text() for text in legend.get_texts()]
     assert names == ["best (75%)", "other (0%)", "random order (20%)"]
+    nearly = np.zeros(2000, dtype=bool)
+    nearly[:399] = nearly[-1] = True
+    assert "finds >99%" in " ".join(recall_curves({"best": nearly}, "").axes[0].get_title().split())
     assert "nothing to find" in texts(recall_curves({"best": np.zeros(3, dtype=bool)}, ""))
     grey = recall_curves(curves, "", [errors, errors]).axes[0]
     assert len(grey.get_lines()) == 2 + len(figure.axes[0].get_lines())

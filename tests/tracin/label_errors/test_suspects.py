@@ -74,6 +74,12 @@ def test_table_is_ranked_with_reasons_and_ties_by_id() -> None:
     assert list(table.columns[-4:]) == LISTS and table["suspicion"].between(0, 1).all()
 
 
+def test_reasons_say_neither_all_nor_none_of_what_is_not() -> None:
+    signals = run([[0.001, 0.999, 0]], [0], [0.1])
+    table = suspect_table(signals, EVEN, MANIFEST, CLASSES, 1, np.zeros(1, bool))
+    assert "prefers bee {0} (>99% to <1%)" in table["reasons"][0]
+
+
 def test_other_labels_are_the_most_probable_beside_label_and_suggestion() -> None:
     names = np.array([f"class {i}" for i in range(20)], dtype=object)
     probabilities = np.stack([np.arange(20) / 190, np.r_[0.5, np.full(19, 0.5 / 19)]])
