@@ -102,6 +102,16 @@ def test_the_text_says_how_many_runs() -> None:
     assert accuracies(runs())[7] == pytest.approx(2 / 3)
 
 
+def test_the_text_says_neither_all_nor_none_of_what_is_not() -> None:
+    one = images().loc[[0]]
+    many = pd.concat([one] * 40_000, ignore_index=True).rename_axis("sample_id")
+    run = right(many, 0)
+    text = run_summary(cross_run_tables({0: run}, {0: topk()}, 9, 1), {0: run}, 1)
+    label, test = one["label"].item(), "99.9% (99.9% to 99.9%) of 40,000 test images"
+    assert f"{label}: {test}" in text
+    assert "39,999 images, 39,999 of them test images" in text and "39,999.0 per run" in text
+
+
 def test_removed_images_are_no_mistakes(tmp_path: Path) -> None:
     table, ids = images().reset_index(), images().index
     columns = ["sample_id", "split", "label_index", "predicted_index", "confidence"]

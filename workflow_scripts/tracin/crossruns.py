@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tracin.crossref import appearances, opponent_shares, signed
+from tracin.units import percent, share
 
 Runs = Mapping[int, pd.DataFrame]
 
@@ -203,24 +204,25 @@ def run_summary(tables: Mapping[str, pd.DataFrame], images: Runs, min_runs: int)
     splits = persistent["split"].value_counts()
     worst, pairs = tables["class_error_rates"].head(3), tables["confusion_pairs"].head(3)
     effects = tables["consistent_influences"]["effect"].value_counts()
-    spread = f"{np.mean(accuracy):.4f} (from {min(accuracy):.4f} to {max(accuracy):.4f})"
+    mean = share(float(np.mean(accuracy)))
     lines = [
         f"{len(images)} runs, seeds {', '.join(map(str, images))}.",
-        f"Test accuracy: mean {spread}.",
-        f"Wrong in at least {min_runs} runs: {len(persistent)} images, "
-        f"{splits.get('test', 0)} of them test images, {splits.get('train', 0)} training images.",
+        f"Test accuracy: mean {mean} (from {share(min(accuracy))} to {share(max(accuracy))}).",
+        f"Wrong in at least {min_runs} runs: {len(persistent):,} images, "
+        f"{splits.get('test', 0):,} of them test images, {splits.get('train', 0):,} training "
+        "images.",
         "Training images that are among the strongest in at least "
-        f"{min_runs} runs: {sum(effects)} ({effects.get('helpful', 0)} helpful, "
-        f"{effects.get('harmful', 0)} harmful, {effects.get('mixed', 0)} mixed).",
+        f"{min_runs} runs: {sum(effects):,} ({effects.get('helpful', 0):,} helpful, "
+        f"{effects.get('harmful', 0):,} harmful, {effects.get('mixed', 0):,} mixed).",
         "Classes with the highest error rate:",
         *[
-            f"  {row['label']}: {row['mean_error']:.1%} ({row['min_error']:.1%} to "
-            f"{row['max_error']:.1%}) of {row['images']} test images"
+            f"  {row['label']}: {percent(row['mean_error'])} ({percent(row['min_error'])} to "
+            f"{percent(row['max_error'])}) of {row['images']:,} test images"
             for row in worst.to_dict("records")
         ],
         "Most frequent confusions:",
         *[
-            f"  {row['label']} taken for {row['predicted']}: {row['mean_count']:.1f} per run, "
+            f"  {row['label']} taken for {row['predicted']}: {row['mean_count']:,.1f} per run, "
             f"in {row['runs_seen']} of {row['runs']} runs"
             for row in pairs.to_dict("records")
         ],

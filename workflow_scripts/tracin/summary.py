@@ -139,7 +139,7 @@ def _short(found: dict[str, Any]) -> list[str]:
     ]
     if found["planted_noise"]:
         lines.append(
-            f"{found['planted_noise']:.0%} of the training labels were flipped on purpose "
+            f"{100 * found['planted_noise']:.4g}% of the training labels were flipped on purpose "
             "(dataset.planted_noise)"
         )
     errors = found["label_errors"]

@@ -26,7 +26,9 @@ def share(part: float, digits: int = 4) -> str:
 
 
 def percent(part: float) -> str:
-    """A share in percent, as `share` says it."""
+    """A share in percent, as `share` says it; nothing above none is said to be none."""
+    if 0 < part < 0.0005:
+        return "<0.1%"
     return f"{min(100 * part, 99.9 if part < 1 else 100):.1f}%"
 
 

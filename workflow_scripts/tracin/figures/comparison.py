@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tracin.figures.style import BLUE, GREY, ORANGE, VERMILION, short, styled, wrapped
 from tracin.review.comparison import Verdict
+from tracin.units import share
 
 MOST_CLASSES = 20
 ALL_SEEDS = -1
@@ -27,10 +28,9 @@ def comparison_figure(table: pd.DataFrame, verdict: Verdict) -> Figure:
     _seeds(panels[0], total[total["seed"] != ALL_SEEDS])
     _classes(panels[1], classes, len(accuracy["class"].unique()) - 1)
     _changes(panels[2], verdict)
+    before, after = share(verdict.before, 3), share(verdict.after, 3)
     change = 100 * (verdict.after - verdict.before)
-    numbers = (
-        f"accuracy {verdict.before:.3f} before, {verdict.after:.3f} after ({change:+.1f} points)"
-    )
+    numbers = f"accuracy {before} before, {after} after ({change:+.1f} points)"
     figure.suptitle(f"{wrapped(verdict.sentence, 10.5, 11)}\n{numbers}")
     return figure
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tracin.figures.panels import NAME_LENGTH
 from tracin.figures.style import BLUE, GREEN, GREY, VERMILION, say, short, styled
+from tracin.units import share
 
 EFFECTS = {"helpful": GREEN, "harmful": VERMILION, "mixed": GREY}
 SHOWN = 12
@@ -64,7 +65,7 @@ def _ranges(axes: Axes, table: pd.DataFrame, value: str) -> None:
 
 def _accuracy(axes: Axes, accuracies: Mapping[int, float]) -> None:
     values = np.array(list(accuracies.values()))
-    axes.set_title(f"Test accuracy of each run:\nmean {values.mean():.3f}")
+    axes.set_title(f"Test accuracy of each run:\nmean {share(values.mean(), 3)}")
     axes.plot(range(len(values)), values, "o", color=BLUE, markersize=7)
     axes.axhline(values.mean(), color=GREY, linestyle="--", label="mean")
     axes.set_xticks(range(len(values)), [str(seed) for seed in accuracies])

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from tracin.errors import UserError
+from tracin.units import share
 
 CONFIDENCE = 0.95
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
@@ -237,12 +238,12 @@ def summary(verdict: Verdict, pairs: list[Pair], corrections: pd.DataFrame) -> s
     lines = [
         verdict.sentence,
         "",
-        f"Corrections: {counts.get('relabel', 0)} relabelled, {counts.get('remove', 0)} removed, "
-        f"{counts.get('keep', 0)} kept.",
-        f"Accuracy on {images} untouched test images: {verdict.before:.4f} before, "
-        f"{verdict.after:.4f} after ({100 * (verdict.after - verdict.before):+.2f} points).",
+        f"Corrections: {counts.get('relabel', 0):,} relabelled, "
+        f"{counts.get('remove', 0):,} removed, {counts.get('keep', 0):,} kept.",
+        f"Accuracy on {images:,} untouched test images: {share(verdict.before)} before, "
+        f"{share(verdict.after)} after ({100 * (verdict.after - verdict.before):+.2f} points).",
         *_interval_line("test images", verdict.interval_images if images > 1 else None),
-        f"Mispredictions: {verdict.fixed} fixed, {verdict.broken} broken"
+        f"Mispredictions: {verdict.fixed:,} fixed, {verdict.broken:,} broken"
         + (f" over {seeds} seeds." if seeds > 1 else "."),
         f"McNemar's exact test, p: {tests}.",
     ]
