@@ -13,11 +13,12 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from tracin.units import percent, share
+from tracin.units import percent, share, whole_percent
 
 HARMFUL = 5
 PAIRS = 5
 THUMBNAIL = 96
+WORDS = {"percent": percent, "share": share, "whole_percent": whole_percent}
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|!&])")
 
 
@@ -155,7 +156,7 @@ def render_html(template: str, found: dict[str, Any], pixels: np.ndarray) -> str
         row["train_id"]: png_uri(pixels[row["train_id"]]) for row in found["most_harmful"]
     }
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.globals |= {"percent": percent, "share": share}
+    environment.globals |= WORDS
     return environment.from_string(template).render(found, thumbnails=thumbnails)
 
 
@@ -164,7 +165,7 @@ def render_markdown(template: str, found: dict[str, Any]) -> str:
     environment = Environment(
         finalize=_escaped, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    environment.globals |= {"percent": percent, "share": share}
+    environment.globals |= WORDS
     return environment.from_string(template).render(found)
 
 
