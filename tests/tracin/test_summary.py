@@ -47,7 +47,7 @@ def found(
         }
     )
     evaluations = {
-        seed: {"accuracy": 0.9 + seed / 100, "loss": 0.3, "images": 1000, "planted_noise": 0.1}
+        seed: {"accuracy": 0.9 + seed / 100, "loss": 0.3, "images": 1000, "planted_noise": 0.125}
         for seed in range(seeds)
     }
     every = range(seeds)
@@ -147,7 +147,7 @@ def test_the_end_of_a_run_is_short() -> None:
     lines = found(seeds=2, errors=ERRORS)["short"]
     first = "original: test accuracy 0.905 on 1,000 images, mean of 2 runs; 3 mispredicted"
     assert lines[0] == first
-    assert lines[1].startswith("10% of the training labels were flipped on purpose")
+    assert lines[1].startswith("12.5% of the training labels were flipped on purpose")
     assert lines[2] == "about 120 of 900 training labels look wrong"
     assert lines[-1].endswith("results/original/summary.html") and len(lines) < 9
 

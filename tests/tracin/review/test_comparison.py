@@ -141,6 +141,12 @@ def test_summary_and_figure_say_the_verdict(count: int) -> None:
     assert verdict.sentence in " ".join(figure.get_suptitle().split())
 
 
+def test_nearly_all_right_is_not_said_to_be_all() -> None:
+    one = [pair_up(0, predictions({0}, 30_000), predictions({1}, 30_000))]
+    text = summary(judge(one), one, CORRECTIONS)
+    assert "Accuracy on 30,000 untouched test images: 0.9999 before, 0.9999 after" in text
+
+
 def test_figure_of_many_classes_shows_those_that_changed_most() -> None:
     labels = np.arange(200) % 40
     table = predictions(set()).assign(label_index=labels, predicted_index=labels)
