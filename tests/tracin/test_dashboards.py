@@ -133,6 +133,8 @@ def test_of_many_classes_dashboards_show_those_with_the_most_mistakes() -> None:
     tables = cross_run_tables(runs, {0: topk(), 3: topk()}, 20, 2)
     errors = runs_dashboard(tables, accuracies(runs), 2, 3).axes[0]
     assert "the worst 3 of 40 classes" in errors.get_title() and len(errors.get_yticks()) == 3
+    nearly = runs_dashboard(tables, {0: 0.9999, 3: 1.0}, 2, 3)
+    assert "mean 0.999" in " ".join(axes.get_title() for axes in nearly.axes)
 
 
 @pytest.mark.parametrize("classes", [2, 40])

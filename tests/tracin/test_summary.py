@@ -178,6 +178,7 @@ def test_what_is_nearly_all_is_not_all(text: Callable[[dict[str, Any]], str]) ->
     assert "99.9% of the test images" in said and "from 99.9% to 99.9%" in said
     assert "120 of 1,293 training labels (99.9%)" in said
     assert "0.9999" in said and "12,000" in said
+    assert "12.5% of the training labels were flipped" in said
     assert "100.0%" not in said and "1.0000" not in said
     assert "100.0% of the test" in text(summary | {"accuracy": dict.fromkeys(SPREAD, 1.0)})
 

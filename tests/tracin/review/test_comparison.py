@@ -145,6 +145,8 @@ def test_nearly_all_right_is_not_said_to_be_all() -> None:
     one = [pair_up(0, predictions({0}, 30_000), predictions({1}, 30_000))]
     text = summary(judge(one), one, CORRECTIONS)
     assert "Accuracy on 30,000 untouched test images: 0.9999 before, 0.9999 after" in text
+    figure = comparison_figure(compare(one, CLASSES), judge(one))
+    assert "accuracy 0.999 before, 0.999 after" in figure.get_suptitle()
 
 
 def test_figure_of_many_classes_shows_those_that_changed_most() -> None:
