@@ -1,5 +1,7 @@
 """Copies of networks for passes without gradients say what the networks say."""
 
+from collections import Counter
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from tracin.arithmetic import autocast
 from tracin.frozen import folded, frozen
 from tracin.model import Architecture, build_model
 from tracin.small_maps import SmallMapConv2d
+from tracin.winograd import WinogradConv2d
 
 CPU = torch.device("cpu")
 
@@ -53,17 +56,27 @@ def test_a_folded_network_says_the_same_without_batch_normalisation(architecture
 
 
 @networks
-def test_a_frozen_network_says_the_same_by_products(architecture) -> None:
+@pytest.mark.parametrize("side", [32, 64])
+def test_a_frozen_network_says_the_same_by_products(architecture, side: int) -> None:
     model = trained(architecture).double().eval()
     copy = frozen(model, "float32", CPU)
-    products = sum(isinstance(module, SmallMapConv2d) for module in copy.modules())
-    assert products == sum(
-        SmallMapConv2d.suits(module) for module in model.modules() if isinstance(module, nn.Conv2d)
-    )
-    assert products > 10
-    images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
+    images = torch.randn(3, 3, side, side, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(copy(images), model(images), rtol=1e-9, atol=1e-9)
+
+
+@networks
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_which_products_a_frozen_network_takes(architecture, precision) -> None:
+    model = trained(architecture)
+    kinds = Counter(type(module) for module in frozen(model, precision, CPU).modules())
+    convs = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+    if precision == "bfloat16" or architecture.name.startswith("resnext"):
+        assert kinds[SmallMapConv2d] == sum(SmallMapConv2d.suits(conv) for conv in convs) > 10
+        assert kinds[WinogradConv2d] == 0
+    else:
+        # The first convolution never sees a small map.
+        assert kinds[WinogradConv2d] == len(convs) - 1 > 10
 
 
 def test_weights_are_rounded_once_and_to_what_autocast_makes_of_them() -> None:

@@ -49,13 +49,13 @@ def test_a_product_is_the_convolution(layout, bias, stride, side: int, padding: 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """A list that grows by one with every product."""
-    rows, calls = small_maps._rows, []
+    rows, calls = small_maps.as_rows, []
 
     def counting(*args: Any) -> Tensor:
         calls.append(args)
         return rows(*args)
 
-    monkeypatch.setattr(small_maps, "_rows", counting)
+    monkeypatch.setattr(small_maps, "as_rows", counting)
     return calls
 
 

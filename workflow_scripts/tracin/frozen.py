@@ -12,13 +12,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from tracin.arithmetic import Precision
 from tracin.model import final_linear
 from tracin.small_maps import use_products
+from tracin.winograd import use_winograd
 
 
 def frozen(model: nn.Module, precision: Precision, device: torch.device) -> nn.Module:
     """A copy in eval mode for passes under `autocast(precision, device)`; folded, and more.
 
     The weights of all layers but the final one have the passes' number format: autocast would round
-    them anew for every batch, to the same numbers. On a CPU, small maps go through products.
+    them anew for every batch, to the same numbers. On a CPU, small maps go through products: of
+    bfloat16 as many as the convolution has, as sums beforehand would round to eight bits.
     """
     copy = folded(model)
     final = final_linear(copy)
@@ -26,7 +28,7 @@ def frozen(model: nn.Module, precision: Precision, device: torch.device) -> nn.M
         if isinstance(module, nn.Conv2d | nn.Linear) and module is not final:
             for name, values in list(module.named_parameters(recurse=False)):
                 setattr(module, name, _constant(values.to(torch.bfloat16)))
-    if device.type == "cpu":
+    if device.type == "cpu" and (precision == "bfloat16" or not use_winograd(copy)):
         use_products(copy)
     return copy
 

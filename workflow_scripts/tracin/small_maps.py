@@ -66,7 +66,7 @@ class _Convolution(torch.autograd.Function):
         limits = FORWARD_WITHOUT_UNITS if plain else FORWARD
         if not _is_few(limits, images, weight, stride, padding):
             return functional.conv2d(images, weight, bias, stride, padding)
-        rows = _rows(images, weight.shape[2], stride, padding)
+        rows = as_rows(images.permute(0, 2, 3, 1), weight.shape[2], stride, padding)
         flat = weight.permute(0, 2, 3, 1).flatten(1)
         return functional.linear(rows, flat, bias).permute(0, 3, 1, 2)
 
@@ -85,8 +85,8 @@ class _Convolution(torch.autograd.Function):
             errors, images, weight, bias, *geometry, kept
         )
         if product:
-            rows = _rows(images, weight.shape[2], stride, padding).flatten(0, 2)
-            flat = errors.permute(0, 2, 3, 1).flatten(0, 2).T @ rows
+            rows = as_rows(images.permute(0, 2, 3, 1), weight.shape[2], stride, padding)
+            flat = errors.permute(0, 2, 3, 1).flatten(0, 2).T @ rows.flatten(0, 2)
             sides = weight.permute(0, 2, 3, 1).shape
             gradients = gradients[0], flat.view(sides).permute(0, 3, 1, 2), gradients[2]
         return *gradients, None, None
@@ -101,12 +101,14 @@ def _is_few(
     return height * width <= limits.get(side, 0)
 
 
-def _rows(images: Tensor, side: int, stride: int, padding: int) -> Tensor:
-    """What the kernel sees at each position, [n, rows, columns, side * side * channels]."""
-    # Channels come last in memory: what is flattened below lies in a row, but for the windows.
-    images = images.permute(0, 2, 3, 1)
+def as_rows(images: Tensor, side: int, stride: int, padding: int, first: int = 1) -> Tensor:
+    """What the kernel sees at each position: channels become side * side * channels.
+
+    Args:
+        images: channels come last; rows of positions are the dimension `first`, columns the next.
+    """
     if padding:
-        images = functional.pad(images, (0, 0, *4 * (padding,)))
-    windows = images.unfold(1, side, stride).unfold(2, side, stride)
+        images = functional.pad(images, (0, 0) * (2 - first) + (padding,) * 4)
+    windows = images.unfold(first, side, stride).unfold(first + 1, side, stride)
     # Of rows with gaps between them, as a stride leaves, a product in bfloat16 is very slow.
     return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).contiguous()
