@@ -1,4 +1,4 @@
-"""The least time in which this machine can pass images through a network."""
+"""The least time in which this machine can pass images, with as many products as layers have."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ATTEMPTS = 3
 def product_rate(dtype: torch.dtype) -> float:
     """Operations per second of the fastest matrix products, every thread at its own.
 
-    Convolutions are sums of products, too: no pass over a network of them has been faster here.
+    Convolutions are sums of products, too: with as many as they have, no pass has been faster here.
     """
     return max(_rate(dtype, width) for width in WIDTHS for _ in range(ATTEMPTS))
 
