@@ -26,7 +26,7 @@ from tracin.gradients import extract_factors
 from tracin.inference import forward
 from tracin.influence import tile_scores
 from tracin.samples import Samples
-from tracin.shards import Slot
+from tracin.shards import Slot, only_rows
 from tracin.tiles import tile_table
 
 CPU = torch.device("cpu")
@@ -115,13 +115,11 @@ def bare(task: tools.Task) -> None:
 
 
 def factors(task: tools.Task, precision: Precision) -> tuple[list[Slot], list[Slot]]:
-    """Training and test factors of every checkpoint."""
-    parts = (slice(0, task.train), slice(task.train, None))
-    samples = [Samples(task.ids[rows], task.labels[rows]) for rows in parts]
-    train, test = (
-        [extract_factors(p, task.pixels, s, 100, CPU, None, precision) for p in task.paths]
-        for s in samples
-    )
+    """Training and test factors of every checkpoint, each of which is read once."""
+    samples, sides = Samples(task.ids, task.labels), (slice(task.train), slice(task.train, None))
+    work = task.pixels, samples, 100, CPU, None, precision
+    slots = [extract_factors(path, *work) for path in task.paths]
+    train, test = ([(only_rows(both, rows), rate) for both, rate in slots] for rows in sides)
     return train, test
 
 
