@@ -102,10 +102,10 @@ def _is_few(
 
 
 def as_rows(images: Tensor, side: int, stride: int, padding: int, first: int = 1) -> Tensor:
-    """What the kernel sees at each position: channels become side * side * channels.
+    """What the kernel sees at each position, [n, rows, columns, side * side * channels].
 
     Args:
-        images: channels come last; rows of positions are the dimension `first`, columns the next.
+        images: [n, rows, columns, channels]; with `first` 0 both are [rows, columns, n, ...].
     """
     if padding:
         images = functional.pad(images, (0, 0) * (2 - first) + (padding,) * 4)

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tracin.small_maps import SmallMapConv2d, as_rows
+from tracin.small_maps import FORWARD, SmallMapConv2d, as_rows
 
-# Output positions up to which this is sooner, by kind: docs/benchmarks.md.
-SHORT, POINTWISE, STRIDED = 64, 64, 16
+# Output positions up to which this is sooner: docs/benchmarks.md. Beside it, strided kernels are
+# products where they are in other passes.
+SHORT, POINTWISE = 64, 64
 LARGEST_TILE = 4
 # Where the polynomials are evaluated, by the tile's side: of the dyadic numbers below 2 those whose
 # rounding errors were least (as Barabasz et al., ACM TOMS 2020, search); infinity is one more.
@@ -60,7 +61,7 @@ class WinogradConv2d(nn.Conv2d):
             )
         elif side == 3 and stride == 1 and positions <= SHORT:
             result = self._short(images.contiguous())
-        elif positions <= STRIDED:
+        elif positions <= FORWARD[side]:
             seen = as_rows(images, side, stride, int(self.padding[0]), first=0)
             result = functional.linear(seen, self.weight.permute(0, 2, 3, 1).flatten(1), self.bias)
         else:
@@ -79,7 +80,8 @@ class WinogradConv2d(nn.Conv2d):
     def _transforms(self, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:
         """For maps of this size: the sums before, the kernels [products, in, out], the sums after.
 
-        Kept with the layer, whose weights must not change any more.
+        Kept with the layer, whose weights must not change any more; kernels take up to four times
+        the memory of the weights.
         """
         kept: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]]
         kept = self.__dict__.setdefault("transforms", {})
